@@ -1,0 +1,70 @@
+# One virtual environment, .venv, made from nothing and reused until pyproject.toml or constraints.txt changes.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+LOG := $(VENV)/install.log
+IMAGE := airbyte/source-backlog:dev
+
+# pip's stream of lines becomes one dot per package; the whole of it is kept in the log.
+DOTS := awk '/^ *Collecting |^ *Requirement already/ { printf "."; fflush() } \
+	/^Installing collected/ { printf " installing"; fflush() } END { print "" }'
+
+# Runs pip with the arguments in $(1); shows the log only when pip fails.
+define pip
+{ $(PYTHON) -m pip --disable-pip-version-check install --progress-bar off $(1) 2>>$(LOG) | tee -a $(LOG) | $(DOTS); } \
+	|| { tail -n 60 $(LOG) >&2; echo "pip failed; the whole log is $(LOG)" >&2; exit 1; }
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help demo sync test lint format image constraints clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## Read an emulated Backlog space into DuckDB, change it, read the changes
+	@$(PYTHON) -m integration_tests.demo
+
+sync: $(INSTALLED) ## Read a real space into backlog.duckdb: make sync CONFIG=secrets/config.json
+	@test -n "$(CONFIG)" || { echo "Which space? make sync CONFIG=secrets/config.json" >&2; exit 2; }
+	@$(VENV)/bin/backlog-sync --config "$(CONFIG)" --to duckdb:///backlog.duckdb
+
+test: lint ## Run every check: lint, types, unit tests, emulator, standard tests
+	@$(PYTHON) -m pytest
+
+lint: $(INSTALLED) ## Formatting, lint and types
+	@$(VENV)/bin/ruff format --check --quiet . || { $(VENV)/bin/ruff format --diff . ; exit 1; }
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/mypy --no-error-summary
+
+format: $(INSTALLED) ## Format the code and apply the safe fixes
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+image: $(INSTALLED) ## Build the image and try it, with Docker or (as root, without a daemon) with podman
+	@$(PYTHON) -m integration_tests.image --tag $(IMAGE)
+
+constraints: ## Resolve the dependencies anew and write constraints.txt (Python 3.11)
+	@rm -rf build/constraints
+	@.ci/make-venv build/constraints
+	@echo "Resolving the dependencies"
+	@build/constraints/bin/python -m pip -q install '.[test,warehouse]' 2>build/constraints/log \
+		|| { tail -n 60 build/constraints/log >&2; exit 1; }
+	@{ sed '/^[^#]/,$$d' constraints.txt; \
+		build/constraints/bin/python -m pip freeze --exclude airbyte-source-backlog 2>/dev/null; } > build/constraints/new
+	@mv build/constraints/new constraints.txt
+
+clean: ## Remove what the other commands have written, except the DuckDB files
+	rm -rf $(VENV) build .tmp .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt .ci/make-venv
+	@.ci/make-venv $(VENV)
+	@: > $(LOG)
+	@echo "Installing the connector, PyAirbyte and the test tools into $(VENV) (about 200 packages, some minutes)"
+	@$(call pip,--constraint constraints.txt --editable '.[test,warehouse]')
+	@touch $@
