@@ -9,6 +9,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 LOG := $(VENV)/install.log
 IMAGE := airbyte/source-backlog:dev
+PYTEST_ARGS :=
 
 # pip's stream of lines becomes one dot per package; the whole of it is kept in the log.
 DOTS := awk '/^ *Collecting |^ *Requirement already/ { printf "."; fflush() } \
@@ -34,7 +35,7 @@ sync: $(INSTALLED) ## Read a real space into backlog.duckdb: make sync CONFIG=se
 	@$(VENV)/bin/backlog-sync --config "$(CONFIG)" --to duckdb:///backlog.duckdb
 
 test: lint ## Run every check: lint, types, unit tests, emulator, standard tests
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## Formatting, lint and types
 	@$(VENV)/bin/ruff format --check --quiet . || { $(VENV)/bin/ruff format --diff . ; exit 1; }
