@@ -1,0 +1,154 @@
+"""Which projects a stream reads, and how far it has come in each."""
+
+import copy
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import InitVar, dataclass
+from typing import Any
+
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
+from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
+from airbyte_cdk.sources.message import MessageRepository
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
+from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
+from airbyte_cdk.sources.types import Record, StreamSlice
+
+from source_backlog.components.projects import selected_projects
+from source_backlog.components.requester import BacklogRequester
+from source_backlog.components.space import Space
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
+
+Position = dict[str, Any]
+
+
+@dataclass
+class Checkpoints(PartitionRouter, Cursor):  # type: ignore[misc]
+    """Partitions a stream by project (or leaves it whole) and keeps a position per partition.
+
+    Why: the CDK's per-partition cursor moves only with emitted records, so a stream of attachments would read all
+    issues again as long as nobody attaches anything; it starts a partition that it has not seen from the global
+    value, so a project that becomes visible later loses its history; it drops partitions above 10,000; and it
+    emits a checkpoint every ten minutes at most (`ConcurrentPerPartitionCursor`, airbyte-cdk 7.39).
+
+    Here the retriever says how far it has come (`advance`), whatever it has emitted, a new partition starts from
+    the beginning, and a checkpoint follows each partition. The state has the CDK's own shape:
+    `{"states": [{"partition": {"projectId": 1}, "cursor": {"updated": "2026-01-31T09:00:00Z", "activity": 7}}]}`.
+
+    With `by: space` there is one partition, `{}`. With `feature` (a flag of the project, such as `useWiki`)
+    projects that have it switched off are left out. Without `cursor_field` it only partitions.
+    """
+
+    config: Mapping[str, Any]
+    parameters: InitVar[Mapping[str, Any]]
+    requester: BacklogRequester
+    api_budget: Space
+    name: str = ""
+    by: str = "project"
+    feature: str = ""
+    cursor_field: str = ""
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self._positions: dict[Any, Position] = {}
+        self._pending: dict[Any, Position] = {}
+        self._output: tuple[ConnectorStateManager, MessageRepository] | None = None
+        self._emit_again = 0.0
+        if self.cursor_field:
+            self.api_budget.cursors[self.name] = self
+
+    # What the retriever uses.
+
+    def position(self, stream_slice: StreamSlice) -> Position:
+        """How far the partition of `stream_slice` had come before this sync; empty on its first one."""
+        return copy.deepcopy(self._positions.get(_key(stream_slice), {}))
+
+    def advance(self, stream_slice: StreamSlice, position: Position) -> None:
+        """Say how far the partition will have come when all records that were given so far are out.
+
+        The position counts when the partition closes; `checkpoint` makes it count now.
+        """
+        self._pending[_key(stream_slice)] = position
+
+    def checkpoint(self, stream_slice: StreamSlice) -> None:
+        """Emit the state in the middle of a partition, with the position of the last `advance`."""
+        self._commit(_key(stream_slice))
+
+    # What the CDK uses: the partition router.
+
+    def stream_slices(self) -> Iterable[StreamSlice]:
+        """One slice per selected project, with the project itself under `extra_fields`."""
+        if self.by == "space":
+            yield StreamSlice(partition={}, cursor_slice={})
+            return
+        projects = selected_projects(self.requester, self.config, self.api_budget)
+        self._report_gone({project["id"] for project in projects})
+        for project in projects:
+            # A server that does not know the flag may still have the feature.
+            if not self.feature or project.get(self.feature) is not False:
+                yield StreamSlice(
+                    partition={"projectId": project["id"]}, cursor_slice={}, extra_fields={"project": project}
+                )
+
+    def get_stream_state(self) -> None:
+        """There is no parent stream whose state is kept."""
+
+    # What the CDK uses: the cursor.
+
+    def bind(self, state_manager: ConnectorStateManager, messages: MessageRepository) -> None:
+        """Connect to the state of this run: what was saved, and where checkpoints go."""
+        self._output = (state_manager, messages)
+        for entry in (state_manager.get_stream_state(self.name, None) or {}).get("states") or []:
+            self._positions[_key(entry["partition"])] = dict(entry["cursor"])
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The positions of all partitions, in the shape of the CDK's per-partition state."""
+        states = [{"partition": dict(key), "cursor": position} for key, position in self._positions.items()]
+        return {"states": states}
+
+    def observe(self, record: Record) -> None:
+        """Records do not move the position: the retriever does."""
+
+    def should_be_synced(self, record: Record) -> bool:
+        """The retriever leaves out what need not be synced."""
+        return True
+
+    def close_partition(self, partition: Partition) -> None:
+        """All records of the partition are out: its position counts from now on."""
+        self._commit(_key(partition.to_slice() or {}))
+
+    def ensure_at_least_one_state_emitted(self) -> None:
+        """Emit the state when the stream ends, whatever happened."""
+        self._emit()
+
+    def _commit(self, key: Any) -> None:
+        with self.api_budget.lock:
+            if key in self._pending:
+                self._positions[key] = self._pending.pop(key)
+            if time.monotonic() >= self._emit_again:
+                self._emit()
+
+    def _emit(self) -> None:
+        if self._output is None:
+            return
+        state_manager, messages = self._output
+        with self.api_budget.lock:
+            # The state grows with the projects: 100 of them may have a checkpoint every second, 10,000 every 100.
+            self._emit_again = time.monotonic() + len(self._positions) / 100
+            state_manager.update_state_for_stream(self.name, None, copy.deepcopy(self.state))
+            message = state_manager.create_state_message(self.name, None)
+        messages.emit_message(message)
+
+    def _report_gone(self, visible: set[Any]) -> None:
+        known = {dict(key).get("projectId") for key in self._positions} - {None}
+        if gone := sorted(known - visible):
+            LOGGER.warning(
+                f"{self.name}: no longer visible to the key, or not selected: projects {', '.join(map(str, gone))}. "
+                "Their rows stay as they are."
+            )
+
+
+def _key(partition: Mapping[str, Any]) -> Any:
+    partition = partition.partition if isinstance(partition, StreamSlice) else partition
+    return tuple(sorted(partition.items()))

@@ -1,0 +1,127 @@
+"""Documents, their comments and the tree they stand in."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from airbyte_cdk.sources.types import StreamSlice
+
+from source_backlog.components.activities import DOCUMENT_COMMENTED, feed_of, touched_ids
+from source_backlog.components.checkpoints import Position
+from source_backlog.components.paging import by_offset, rows_of
+from source_backlog.components.retriever import BacklogRetriever
+from source_backlog.components.rows import MAKE, children
+from source_backlog.components.values import Row, as_instant, as_text, later, not_in_the_future, under
+
+
+@dataclass
+class DocumentRetriever(BacklogRetriever):
+    """Documents that have changed, or the rows inside them (`make`, a name of `rows.MAKE`).
+
+    The list has no filter by date but can be sorted by `updated`: it is read from the newest on, until a document
+    is older than the last sync. An update while pages are read moves a document to the front, where the next sync
+    finds it.
+    """
+
+    make: str = "itself"
+
+    def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
+        """The rows of one project."""
+        position = self.position(stream_slice)
+        for document in self.changed(stream_slice, position):
+            yield from MAKE[self.make](document)
+        self.advance(stream_slice, position)
+
+    def changed(self, stream_slice: StreamSlice, position: Position) -> Iterator[Row]:
+        """Documents changed since the last sync; moves `position` along."""
+        project_id = stream_slice["projectId"]
+        head = feed_of(self.api_budget).head(self.requester)
+        touched = touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_COMMENTED)
+        since = position.get("updated") or as_instant(self.config.get("start_date")) or ""
+        for document in self.newest_first(project_id):
+            stamp = as_instant(document.get("updated"))
+            if stamp and stamp < since:
+                break
+            position["updated"] = later(position.get("updated"), not_in_the_future(stamp))
+            touched.pop(document["id"], None)
+            yield _with_json_text(document)
+        for document_id in touched:
+            document = self.requester.get_json(f"documents/{document_id}")
+            if isinstance(document, dict):
+                yield _with_json_text(document)
+        position["activity"] = head
+
+    def newest_first(self, project_id: Any) -> Iterator[Row]:
+        """All documents of a project, the most recently updated first."""
+        params = {"projectId[]": project_id, "sort": "updated", "order": "desc"}
+        return by_offset(lambda page: self.requester.get_json("documents", {**params, **page}))
+
+
+@dataclass
+class DocumentCommentRetriever(DocumentRetriever):
+    """Comments of documents that have changed or were commented on; each reply is a row of its own."""
+
+    def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
+        """The rows of one project."""
+        position = self.position(stream_slice)
+        project_id = stream_slice["projectId"]
+        touched = set(touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_COMMENTED))
+        since = position.get("updated")
+        changed = (
+            document
+            for document in self.changed(stream_slice, position)
+            if not since or document["id"] in touched or (as_instant(document.get("updated")) or since) > since
+        )
+        for document, comments in self.api_budget.ahead(self.read, changed):
+            for comment in comments:
+                yield from self.with_replies(comment, document)
+        self.advance(stream_slice, position)
+
+    def read(self, document: Row) -> list[Row]:
+        """The comments of one document; none when it is gone or the user may not read them."""
+        return rows_of(self.requester.get_json(f"documents/{document['id']}/comments"))
+
+    def with_replies(self, comment: Row, document: Row) -> Iterator[Row]:
+        """The comment and its replies as rows; a reply names its comment in `commentId`."""
+        columns = {"projectId": document.get("projectId"), "documentId": document["id"]}
+        replies = children(comment, "replies")
+        comment.pop("replies", None)
+        for row in [comment, *(under(reply, commentId=comment.get("id")) for reply in replies)]:
+            row["content"] = as_text(row.get("content"))
+            yield under(row, commentId=None, **columns)
+
+
+@dataclass
+class DocumentTreeRetriever(BacklogRetriever):
+    """One row per node of a project's document tree, of the active one and of the trash.
+
+    Why: nodes are nested to any depth, and a row needs its parent, its path and its place among its siblings.
+    """
+
+    def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
+        """The nodes of one project, parents before children."""
+        project = stream_slice.extra_fields["project"]
+        body = self.requester.get_json("documents/tree", {"projectIdOrKey": project["id"]})
+        for tree, trashed in (("activeTree", False), ("trashTree", True)):
+            root = body.get(tree) if isinstance(body, dict) else None
+            columns = {"projectId": project["id"], "projectKey": project.get("projectKey"), "trashed": trashed}
+            yield from _nodes(root if isinstance(root, dict) else {}, columns)
+
+
+def _nodes(root: Row, columns: Row) -> Iterator[Row]:
+    # A stack instead of recursion: the depth of the tree is the user's.
+    waiting = [(node, place, None, "", 0) for place, node in reversed(list(enumerate(children(root, "children"))))]
+    while waiting:
+        node, place, parent, above, depth = waiting.pop()
+        below = children(node, "children")
+        node.pop("children", None)
+        path = f"{above}/{node.get('name') or ''}" if depth else str(node.get("name") or "")
+        yield {**node, **columns, "parentId": parent, "path": path, "depth": depth, "position": place}
+        waiting += [(child, at, node.get("id"), path, depth + 1) for at, child in reversed(list(enumerate(below)))]
+
+
+def _with_json_text(document: Row) -> Row:
+    # The pages show a text that holds JSON; servers that send the object itself were seen too.
+    if "json" in document:
+        document["json"] = as_text(document["json"])
+    return document

@@ -1,0 +1,227 @@
+"""What each answer of Backlog means: one table, keyed by status and by the `code` of the error body."""
+
+import logging
+from dataclasses import InitVar, dataclass
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.streams.http.error_handlers import (
+    BackoffStrategy,
+    ErrorHandler,
+    ErrorResolution,
+    ResponseAction,
+)
+
+from source_backlog.components.space import Space
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
+
+API = "/api/v2/"
+
+# Codes of Backlog's error bodies: https://developer.nulab.com/docs/backlog/error-response
+LICENCE, LICENCE_EXPIRED, ACCESS_DENIED, UNAUTHORIZED_OPERATION, NO_RESOURCE = 2, 3, 4, 5, 6
+AUTHENTICATION, MFA_REQUIRED, TOO_MANY_REQUESTS = 11, 12, 13
+
+# Without these nothing can be read; every other endpoint may be refused to a user, a project or a plan.
+BASE_ENDPOINTS = frozenset(
+    ["space", "users/myself", "projects", "issues", "priorities", "resolutions", "space/activities"]
+)
+
+
+def path_of(url: str | None) -> str:
+    """The path of a request below `/api/v2/`, without the query: what messages may show."""
+    return urlsplit(url or "").path.split(API, 1)[-1].strip("/")
+
+
+def body_of(response: requests.Response) -> Any:
+    """The decoded JSON body, decoded once per response; raises `orjson.JSONDecodeError` when it is not JSON."""
+    memo = response.__dict__
+    if "backlog_body" not in memo:
+        memo["backlog_body"] = orjson.loads(response.content)
+    return memo["backlog_body"]
+
+
+def error_of(response: requests.Response) -> tuple[int | None, str]:
+    """Code and message of the first error of an error body; `(None, "")` when the body has none."""
+    try:
+        body = body_of(response)
+    except orjson.JSONDecodeError:
+        return None, ""
+    errors = body.get("errors") if isinstance(body, Mapping) else None
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], Mapping) else {}
+    code = first.get("code")
+    return (code if isinstance(code, int) else None), str(first.get("message") or "")
+
+
+@dataclass
+class BacklogErrorHandler(ErrorHandler):  # type: ignore[misc]
+    """Decides what to do with an answer: use it, retry, skip the object with a warning, or stop with a remedy.
+
+    Why Python: the CDK's response filters can neither tell a permission from a bad key (both may be 401; only the
+    `code` in the body differs, and the body may be empty or HTML), nor see that a 200 is an HTML page, which the
+    CDK would take for an empty page of records, nor keep the URL out of the message when the network fails
+    (`create_fallback_error_resolution` prints the exception).
+    """
+
+    config: Mapping[str, Any]
+    parameters: InitVar[Mapping[str, Any]]
+    api_budget: Space | None = None
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self.backoff_strategies = [UntilTheWindowEnds(self.api_budget)]
+
+    @property
+    def max_retries(self) -> int | None:
+        """Retries of one request; 429s, which wait for at most a minute each, count too."""
+        return self.api_budget.retries if self.api_budget else None
+
+    @property
+    def max_time(self) -> int | None:
+        """Seconds for one request with all its retries."""
+        return 15 * 60
+
+    def interpret_response(self, response: requests.Response | Exception | None) -> ErrorResolution:
+        """What to do with a response, or with the exception that took its place."""
+        if isinstance(response, requests.Response):
+            return self._interpret(response)
+        return self._interpret_failure(response)
+
+    def _interpret_failure(self, error: Exception | None) -> ErrorResolution:
+        request = getattr(error, "request", None)
+        url = request.url if request is not None else None
+        host = urlsplit(url or "").hostname or self.config.get("domain")
+        if isinstance(error, requests.Timeout):
+            what = f"{host} did not answer {path_of(url)} in time."
+        elif isinstance(error, requests.exceptions.SSLError):
+            what = f"The certificate of {host} could not be verified."
+        elif isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
+            what = f"The answer of {host} to {path_of(url)} broke off."
+        else:
+            what = f"Could not reach {host}."
+        return _retry(f"{what} Check the space domain and the network between Airbyte and Backlog.")
+
+    def _interpret(self, response: requests.Response) -> ErrorResolution:
+        status = response.status_code
+        path = path_of(response.request.url if response.request is not None else response.url)
+        if status == 200:
+            return self._interpret_success(response, path)
+        if 300 <= status < 400:
+            return _config_error(
+                f"{self._host} redirects to another address. Check the space domain: it is the host name that your "
+                "browser shows when you are logged in to Backlog, such as your-space.backlog.jp."
+            )
+        code, message = error_of(response)
+        if status == 429 or code == TOO_MANY_REQUESTS:
+            return ErrorResolution(
+                ResponseAction.RATE_LIMITED,
+                FailureType.transient_error,
+                f"Backlog's rate limit was exceeded on {path}. Lower the share of requests or the number of workers.",
+            )
+        if status == 408 or status >= 500:
+            return _retry(f"Backlog answered {path} with status {status}. It may be overloaded or under maintenance.")
+        if code == LICENCE_EXPIRED:
+            return _config_error("The licence of the Backlog space has expired. Renew it, then sync again.")
+        if code == ACCESS_DENIED:
+            return _config_error(
+                "Backlog refuses access from this IP address. Add Airbyte's address to the allowed addresses in the "
+                "space settings under Access Control."
+            )
+        if code == MFA_REQUIRED:
+            return _config_error(
+                "The Backlog space requires two-factor authentication, and the user of this key has not set it up. "
+                "Set it up for that user, then try again."
+            )
+        if code in (LICENCE, UNAUTHORIZED_OPERATION) or (status in (402, 403) and code is None):
+            return self._refused(path, code)
+        if status == 401:
+            return self._unauthenticated(response)
+        if status == 404 or code == NO_RESOURCE:
+            return self._missing(path, message)
+        return ErrorResolution(
+            ResponseAction.FAIL,
+            FailureType.system_error,
+            f"Backlog rejected the request {path} with status {status}: {message or 'no reason given'}.",
+        )
+
+    def _interpret_success(self, response: requests.Response, path: str) -> ErrorResolution:
+        if not response.headers.get("Content-Type", "").startswith("application/octet-stream"):
+            try:
+                body_of(response)
+            except orjson.JSONDecodeError:
+                return _retry(
+                    f"Backlog answered {path} with a body that is not JSON. If this persists, check that "
+                    f"{self._host} is the host name of a Backlog space."
+                )
+        return ErrorResolution(ResponseAction.SUCCESS)
+
+    def _unauthenticated(self, response: requests.Response) -> ErrorResolution:
+        if (self.config.get("credentials") or {}).get("auth_type") == "oauth2.0":
+            return ErrorResolution(
+                ResponseAction.REFRESH_TOKEN_THEN_RETRY,
+                FailureType.config_error,
+                "Backlog does not accept the OAuth access token. Authenticate the source again.",
+            )
+        return _config_error(
+            f"{self._host} does not accept the API key. Check that the key was copied whole, that it belongs to this "
+            "space, and that it was not deleted; make a new one in Backlog under Personal Settings, API."
+        )
+
+    def _refused(self, path: str, code: int | None) -> ErrorResolution:
+        reason = (
+            "the plan of the space does not include it"
+            if code == LICENCE
+            else "the user of the key does not have the permission"
+        )
+        if path in BASE_ENDPOINTS:
+            return _config_error(f"Backlog refuses {path}: {reason}. Use the key of a user who may read issues.")
+        return _skip(f"Skipped {path}: {reason}.")
+
+    def _missing(self, path: str, message: str) -> ErrorResolution:
+        said = message.rstrip(".") or "not found"
+        if path in BASE_ENDPOINTS and path != "issues":
+            return _config_error(
+                f"{self._host} has no {path} ({said}). Check the space domain: it is the host name that your browser "
+                "shows when you are logged in to Backlog."
+            )
+        return _skip(f"Skipped {path}: Backlog answers '{said}'. It was deleted or is no longer visible.")
+
+    @property
+    def _host(self) -> str:
+        return str(self.config.get("domain"))
+
+
+class UntilTheWindowEnds(BackoffStrategy):  # type: ignore[misc]
+    """Waits after a 429 until the window of its category ends; other failures keep the CDK's 1, 2, 4 … seconds.
+
+    Why Python: the CDK's header strategies compare `X-RateLimit-Reset` with the local clock, which may be off.
+    """
+
+    def __init__(self, space: Space | None) -> None:
+        self._space = space
+
+    def backoff_time(
+        self, response_or_exception: requests.Response | requests.RequestException | None, attempt_count: int
+    ) -> float | None:
+        """Seconds to wait before the next attempt."""
+        if isinstance(response_or_exception, requests.Response) and response_or_exception.status_code == 429:
+            wait = self._space.limits.seconds_until_reset(response_or_exception.url) if self._space else 0.0
+            # The header may be missing, or the window may have ended while the answer was on its way.
+            return wait or min(2.0**attempt_count, 60.0)
+        return None
+
+
+def _retry(message: str) -> ErrorResolution:
+    return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, message)
+
+
+def _config_error(message: str) -> ErrorResolution:
+    return ErrorResolution(ResponseAction.FAIL, FailureType.config_error, message)
+
+
+def _skip(message: str) -> ErrorResolution:
+    LOGGER.warning(message)
+    return ErrorResolution(ResponseAction.IGNORE, None, message)

@@ -1,0 +1,145 @@
+"""Backlog's rate limits: one budget per category, taught by the server."""
+
+import logging
+import math
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+
+LOGGER = logging.getLogger("airbyte.source_backlog.limits")
+
+# The only four endpoints of the category "search"; every other GET that the connector sends is "read".
+# https://developer.nulab.com/docs/backlog/rate-limit
+SEARCH_PATH = re.compile(r"/api/v2/(issues|issues/count|wikis|wikis/count)$")
+
+# A wait shorter than this is not worth a line in the log.
+QUIET_WAIT_SECONDS = 2.0
+# Windows last a minute; a later reset time is a clock that cannot be trusted.
+LONGEST_WINDOW_SECONDS = 120.0
+
+
+def category_of(url: str) -> str:
+    """The rate-limit category (`search` or `read`) of a GET request to `url`."""
+    return "search" if SEARCH_PATH.search(url.split("?", 1)[0].rstrip("/")) else "read"
+
+
+@dataclass
+class Window:
+    """One category's current window: `limit` requests until `reset` (epoch seconds of the server's clock)."""
+
+    limit: int = 0
+    remaining: int = 0
+    reset: float = 0.0
+    in_flight: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+
+class RateLimits:
+    """Holds requests back so that Backlog never has to refuse one.
+
+    Backlog counts requests per user, category and minute, and tells the state of the window in the headers of
+    every response. A request is let through while less than `share` percent of the window's limit is used, by
+    this sync or by anybody else with the same user; otherwise it waits for the window to end. Without any word
+    from the server (no header, no `/rateLimit`) nothing is held back.
+    """
+
+    def __init__(self, share_percent: int = 100) -> None:
+        self.share_percent = share_percent
+        self.sent: Counter[str] = Counter()
+        self._windows = {"read": Window(), "search": Window()}
+        self._clock_offset = 0.0
+
+    def learn(self, answer: Mapping[str, Any]) -> None:
+        """Fill the windows from the body of `GET /rateLimit`, so that the first request is already right."""
+        for category, window in self._windows.items():
+            told = (answer.get("rateLimit") or {}).get(category)
+            if isinstance(told, Mapping):
+                self._update(window, told.get("limit"), told.get("remaining"), told.get("reset"))
+
+    def acquire(self, url: str) -> None:
+        """Take one request of the category of `url` from the budget; waits until the window allows it."""
+        category = category_of(url)
+        window = self._windows[category]
+        announced = False
+        with window.changed:
+            while (wait := self._wait_for(window)) > 0:
+                if wait > QUIET_WAIT_SECONDS and not announced:
+                    announced = True
+                    until = datetime.fromtimestamp(time.time() + wait, UTC).strftime("%H:%M:%S")
+                    LOGGER.info(
+                        f"Waiting {math.ceil(wait)} s, until {until} UTC, for Backlog's rate limit: {category} requests "
+                        f"have used their share of {self._allowed(window)} of {window.limit} in this window."
+                    )
+                # Not longer than a few seconds at a time: headers of other responses may open the window.
+                window.changed.wait(min(wait, 5.0))
+            window.in_flight += 1
+            self.sent[category] += 1
+
+    def release(self, url: str, response: requests.Response | None) -> None:
+        """Give the place in flight back and learn from the headers of the response, if there was one."""
+        window = self._windows[category_of(url)]
+        with window.changed:
+            window.in_flight -= 1
+            window.changed.notify_all()
+        if response is None:
+            return
+        self._set_clock(response.headers.get("Date"))
+        remaining = 0 if response.status_code == 429 else response.headers.get("X-RateLimit-Remaining")
+        self._update(
+            window,
+            response.headers.get("X-RateLimit-Limit"),
+            remaining,
+            response.headers.get("X-RateLimit-Reset"),
+        )
+
+    def seconds_until_reset(self, url: str) -> float:
+        """Seconds until the window of the category of `url` ends; 0 when it has ended or is not known."""
+        window = self._windows[category_of(url)]
+        return min(max(window.reset - self._now(), 0.0), LONGEST_WINDOW_SECONDS)
+
+    def _wait_for(self, window: Window) -> float:
+        if not window.limit:
+            return 0.0
+        left = window.reset - self._now()
+        if left <= 0 or left > LONGEST_WINDOW_SECONDS:
+            # A new window: nothing of it is used yet but what is on its way.
+            return 0.0 if window.in_flight < self._allowed(window) else 0.05
+        used = window.limit - window.remaining + window.in_flight
+        return 0.0 if used < self._allowed(window) else max(left, 0.01)
+
+    def _allowed(self, window: Window) -> int:
+        return max(1, window.limit * self.share_percent // 100)
+
+    def _update(self, window: Window, limit: Any, remaining: Any, reset: Any) -> None:
+        try:
+            limit, remaining, reset = int(limit), int(remaining), float(reset)
+        except (TypeError, ValueError):
+            return
+        if reset > 1e11:
+            reset /= 1000.0
+        with window.changed:
+            if reset > window.reset + 0.5:
+                window.limit, window.remaining, window.reset = limit, remaining, reset
+            elif reset > window.reset - 0.5:
+                # Responses of one window may overtake each other: the lowest figure is the latest.
+                window.limit, window.remaining = limit, min(window.remaining, remaining)
+            window.changed.notify_all()
+
+    def _set_clock(self, date: str | None) -> None:
+        try:
+            offset = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
+        except (TypeError, ValueError):
+            return
+        # The header has whole seconds, so a smaller difference says nothing.
+        self._clock_offset = offset if abs(offset) > 3 else 0.0
+
+    def _now(self) -> float:
+        return time.time() + self._clock_offset

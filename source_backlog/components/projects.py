@@ -1,0 +1,64 @@
+"""The projects that a sync reads: those that the key's user sees, narrowed down by the options."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_backlog.components.paging import rows_of
+from source_backlog.components.requester import BacklogRequester
+from source_backlog.components.space import Space
+from source_backlog.components.values import Row
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
+
+
+# Where `check` finds the sentence about entries of the option `projects` that name nothing.
+MISSING = "missing projects"
+
+
+def matches(project: Mapping[str, Any], wanted: Iterable[str]) -> bool:
+    """Whether one of the `wanted` keys or ids names the project."""
+    names = {str(project.get("id")), str(project.get("projectKey")).upper()}
+    return any(str(name).strip().upper() in names for name in wanted)
+
+
+def selection(projects: list[Row], config: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
+    """The projects that the options select, and the entries of the option `projects` that name none of them."""
+    wanted = [str(name) for name in config.get("projects") or [] if str(name).strip()]
+    if not config.get("include_archived_projects", True):
+        projects = [project for project in projects if not project.get("archived")]
+    if not wanted:
+        return projects, []
+    chosen = [project for project in projects if matches(project, wanted)]
+    return chosen, [name for name in wanted if not any(matches(project, [name]) for project in chosen)]
+
+
+def selected_projects(requester: BacklogRequester, config: Mapping[str, Any], space: Space) -> list[Row]:
+    """The selected projects, requested once per sync, in the order of Backlog's list.
+
+    Raises a config error when the option `projects` names nothing that is visible.
+    """
+
+    def read() -> list[Row]:
+        visible = [project for project in rows_of(requester.get_json("projects")) if project.get("id") is not None]
+        chosen, missing = selection(visible, config)
+        if missing and not chosen:
+            raise AirbyteTracedException(message=nothing_matches(missing, visible), failure_type=FailureType.config_error)
+        if missing:
+            space.memory[MISSING] = nothing_matches(missing, visible)
+            LOGGER.warning(space.memory[MISSING])
+        return chosen
+
+    return space.once("projects", read)
+
+
+def nothing_matches(missing: list[str], visible: list[Row]) -> str:
+    """The sentence for entries of the option `projects` that match nothing."""
+    keys = ", ".join(sorted(str(project.get("projectKey")) for project in visible)[:50]) or "none"
+    return (
+        f"The option Projects names what the key cannot see: {', '.join(missing)}. Visible project keys: {keys}. "
+        "Correct the entry, or add the user of the key to the project in Backlog."
+    )

@@ -1,0 +1,143 @@
+"""Sends the GET requests of all streams: shared where several streams read the same, clean where they fail."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.requesters import HttpRequester
+from airbyte_cdk.sources.streams.http import HttpClient
+from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_backlog.components.errors import API, body_of, path_of
+from source_backlog.components.space import Space
+
+# The CDK's client logs what it also raises, with URLs and stack traces; below DEBUG its own lines are noise.
+CLIENT_LOGGER = logging.getLogger("airbyte.source_backlog.http")
+CLIENT_LOGGER.addFilter(lambda record: record.levelno <= logging.DEBUG)
+
+
+class BacklogSession(requests.Session):
+    """A session that asks the rate limits before each request, and never follows a redirect.
+
+    Why: the CDK's `LimiterSession` tells its budget nothing of a request that fails on the network, and `requests`
+    strips only `Authorization` when it is redirected to another host, so the API key would go along.
+    """
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self._space = space
+        self.mount("https://", space.adapter)
+        self.mount("http://", space.adapter)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send one request within the rate limits; redirects come back as they are."""
+        kwargs["allow_redirects"] = False
+        self._space.once("rate limit", lambda: self._learn_the_limits(request))
+        url = str(request.url)
+        response = None
+        self._space.limits.acquire(url)
+        try:
+            response = super().send(request, **kwargs)
+        finally:
+            self._space.limits.release(url, response)
+        return response
+
+
+    def _learn_the_limits(self, request: requests.PreparedRequest) -> None:
+        # With the headers of the first request; if this fails, so does that one, and it says why.
+        first = request.copy()
+        first.url = f"{str(request.url).split(API, 1)[0]}{API}rateLimit"
+        try:
+            response = super().send(first, timeout=30, allow_redirects=False)
+            self._space.limits.sent["read"] += 1
+            if response.ok:
+                self._space.limits.learn(body_of(response))
+        except (requests.RequestException, ValueError, AttributeError):
+            return
+
+
+class BacklogClient(HttpClient):  # type: ignore[misc]
+    """The CDK's client with shared responses and with messages a user can read.
+
+    Why: see `SharedResponses` for the first. For the second: when its retries are exhausted the CDK's client wraps
+    the error handler's sentence into "Exhausted available request attempts … Exception: …".
+    """
+
+    def __init__(self, space: Space, **kwargs: Any) -> None:
+        super().__init__(session=BacklogSession(space), logger=CLIENT_LOGGER, **kwargs)
+        self._space = space
+
+    def send_request(
+        self,
+        http_method: str,
+        url: str,
+        request_kwargs: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> tuple[requests.PreparedRequest | None, requests.Response]:
+        """Send the request, or answer it with the response that another stream of this sync has received."""
+
+        def fetch() -> requests.Response:
+            try:
+                _, response = super_send(http_method, url, request_kwargs, headers=headers, params=params, **kwargs)
+            except AirbyteTracedException as error:
+                raise _readable(error, url) from error
+            fetched: requests.Response = response
+            return fetched
+
+        super_send: Callable[..., tuple[Any, Any]] = super().send_request
+        if not self._space.has_several_readers(path_of(url)):
+            return None, fetch()
+        return None, self._space.responses.get(f"{url}?{urlencode(params or {}, doseq=True)}", fetch)
+
+
+@dataclass
+class BacklogRequester(HttpRequester):  # type: ignore[misc]
+    """The CDK's requester over a `BacklogClient`.
+
+    Why: a declarative requester cannot be given another client, session or connection pool.
+    """
+
+    # Handed in by the factory: see `Space`.
+    api_budget: Space | None = None
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        if self.api_budget is None:
+            raise ValueError("A BacklogRequester needs the Space of its source.")
+        self._http_client = BacklogClient(
+            self.api_budget,
+            name=self.name,
+            error_handler=self.error_handler,
+            authenticator=self._authenticator,
+            backoff_strategy=getattr(self.error_handler, "backoff_strategies", None),
+            message_repository=self.message_repository,
+            request_timeout=(self.connect_timeout_in_seconds, self.read_timeout_in_seconds),
+        )
+
+    def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The decoded body of `GET /api/v2/{path}`, or None when the object was skipped with a warning.
+
+        Raises `AirbyteTracedException` with a message for the user when the request fails for good.
+        """
+        response = self.send_request(path=path, request_params=params or {})
+        return body_of(response) if response is not None and response.ok else None
+
+
+def _readable(error: AirbyteTracedException, url: str) -> AirbyteTracedException:
+    cause = error.__context__
+    if not isinstance(cause, BaseBackoffException):
+        return error
+    reason = cause.args[0] if cause.args else f"Backlog did not answer {path_of(url)}."
+    return AirbyteTracedException(
+        message=str(reason),
+        internal_message=f"Retries exhausted for {path_of(url)}.",
+        failure_type=cause.failure_type or FailureType.transient_error,
+        exception=cause,
+    )

@@ -1,0 +1,119 @@
+"""What the streams of one sync share: the rate limits, the connections, the responses, the threads that look ahead."""
+
+import collections
+import re
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from source_backlog.components.limits import RateLimits
+from source_backlog.components.responses import SharedResponses
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_ID_SEGMENT = re.compile(r"/(?:\d+|[0-9a-f]{32}|\{[^}]*\})(?=/|$)")
+
+
+def endpoint_of(path: str) -> str:
+    """The endpoint that a path belongs to, ids taken out: `issues/12/comments` is of `issues/{}/comments`."""
+    return _ID_SEGMENT.sub("/{}", path.split("?", 1)[0])
+
+
+class _BoundedAdapter(HTTPAdapter):
+    """One connection pool for all streams, which lets through at most `num_workers` requests at a time."""
+
+    def __init__(self, num_workers: int) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=num_workers)
+        self._slots = threading.BoundedSemaphore(num_workers)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        with self._slots:
+            return super().send(request, **kwargs)
+
+
+class Space:
+    """The Backlog space as one sync sees it; every component of the sync holds the same instance.
+
+    Why: components that must share something have no place for it in the CDK but the API budget, which the
+    factory hands to every component with a field `api_budget`. So the budget is also the place of the shared
+    responses, the connection pool and the worker threads. It lives as long as the source instance.
+
+    `endpoints` are the endpoints that the selected streams read, one entry per stream and endpoint: the responses
+    of an endpoint with several readers are kept for the others. `retries` is how often a failed request is tried
+    again.
+    """
+
+    def __init__(
+        self, num_workers: int = 4, share_percent: int = 100, endpoints: Iterable[str] = (), retries: int = 6
+    ) -> None:
+        self.num_workers = num_workers
+        self.retries = retries
+        self.limits = RateLimits(share_percent)
+        self.responses = SharedResponses()
+        self.adapter = _BoundedAdapter(num_workers)
+        self.cursors: dict[str, Any] = {}
+        self.memory: dict[str, Any] = {}
+        self.lock = threading.RLock()
+        self._locks: dict[str, threading.RLock] = collections.defaultdict(threading.RLock)
+        self._readers = collections.Counter(endpoint_of(endpoint) for endpoint in endpoints)
+        self._executor: ThreadPoolExecutor | None = None
+
+    def has_several_readers(self, path: str) -> bool:
+        """Whether more than one of the selected streams reads the endpoint of `path`."""
+        return self._readers[endpoint_of(path)] > 1
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """The value of `make`, computed once per sync under `key` (other threads wait for it)."""
+        with self.lock:
+            lock = self._locks[key]
+        with lock:
+            if key not in self.memory:
+                self.memory[key] = make()
+            value: T = self.memory[key]
+            return value
+
+    def ahead(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
+        """Pairs of item and `work(item)` in the order of `items`, up to `num_workers` of them computed ahead.
+
+        One partition of the CDK is read by one thread; without this a project's comments would come one round
+        trip at a time. An exception of `work` is raised in its place; what is not yet begun is dropped.
+        """
+        pending: collections.deque[tuple[T, Future[R]]] = collections.deque()
+        try:
+            for item in items:
+                pending.append((item, self._pool().submit(work, item)))
+                if len(pending) > self.num_workers:
+                    done, future = pending.popleft()
+                    yield done, future.result()
+            while pending:
+                done, future = pending.popleft()
+                yield done, future.result()
+        finally:
+            for _, future in pending:
+                future.cancel()
+
+    def close(self) -> None:
+        """End the look-ahead threads."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _pool(self) -> ThreadPoolExecutor:
+        with self.lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(self.num_workers, thread_name_prefix="look-ahead")
+            return self._executor
+
+
+def readers_of(streams: Iterable[dict[str, Any]], selected: Collection[str]) -> list[str]:
+    """The endpoints that the `selected` streams of a manifest read, one entry per stream and endpoint."""
+    found = []
+    for stream in streams:
+        if stream["name"] in selected:
+            parameters = stream.get("$parameters", {})
+            found += parameters.get("reads") or [parameters.get("path", "")]
+    return found

@@ -1,0 +1,82 @@
+"""Backlog's values as a warehouse wants them: instants, days, texts of values with several shapes."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+STAMP = "%Y-%m-%dT%H:%M:%SZ"
+
+Row = dict[str, Any]
+
+
+def as_instant(value: Any) -> str | None:
+    """A time stamp in Backlog's own format, `2026-01-31T09:00:00Z`, or None when `value` is not a time.
+
+    Backlog sends that format; numbers are taken as epoch seconds or, above 1e11, as milliseconds, and any other
+    ISO 8601 text is brought to UTC.
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        if isinstance(value, int | float):
+            seconds = value / 1000 if abs(value) > 1e11 else value
+            return datetime.fromtimestamp(seconds, UTC).strftime(STAMP)
+        text = str(value)
+        if len(text) == 20 and text[10] == "T" and text[19] == "Z":
+            return text
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).strftime(STAMP)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def later(one: str | None, other: str | None) -> str | None:
+    """The later of two instants; None is earlier than all."""
+    return max(one or "", other or "") or None
+
+
+def day_before(instant: str) -> str:
+    """The day (`yyyy-MM-dd`) that lies a whole day before `instant`, for Backlog's day-granular filters.
+
+    Days are cut in the time zone of the space, which no page of the API names: a day back covers every zone, and
+    rows whose stamps come late (https://developer.nulab.com/docs/backlog/api/2/get-issue-list).
+    """
+    return (datetime.strptime(instant, STAMP) - timedelta(days=1)).strftime("%Y-%m-%d")
+
+
+def not_in_the_future(instant: str | None) -> str | None:
+    """`instant`, but not later than tomorrow: a stamp of the far future must not stop later syncs."""
+    return min(instant, (datetime.now(UTC) + timedelta(days=1)).strftime(STAMP)) if instant else None
+
+
+def as_text(value: Any) -> str | None:
+    """A value of any shape as text: text as it is, everything else as compact JSON, None as None."""
+    if value is None or isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode()
+
+
+def date_time_columns(schema: Mapping[str, Any]) -> list[str]:
+    """The top-level columns that a JSON schema declares as date-time."""
+    return [
+        name for name, column in (schema.get("properties") or {}).items() if column.get("format") == "date-time"
+    ]
+
+
+def with_instants(row: Row, columns: Iterable[str]) -> Row:
+    """`row` with numbers in its date-time columns turned into instants (in place)."""
+    for column in columns:
+        value = row.get(column)
+        if value is not None and not isinstance(value, str):
+            row[column] = as_instant(value)
+    return row
+
+
+def under(row: Row, **parents: Any) -> Row:
+    """`row` with the parents' columns, which never replace a value that Backlog gave."""
+    for name, value in parents.items():
+        if row.get(name) is None:
+            row[name] = value
+    return row

@@ -1,0 +1,109 @@
+"""The source: the manifest, run by the CDK, with one `Space` for all its streams."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airbyte_cdk.models import (
+    AirbyteCatalog,
+    AirbyteConnectionStatus,
+    AirbyteMessage,
+    AirbyteStateMessage,
+    ConfiguredAirbyteCatalog,
+    Status,
+)
+from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.streams.concurrent.cursor import CursorField
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_backlog.components.space import Space, readers_of
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
+
+
+class SourceBacklog(YamlDeclarativeSource):  # type: ignore[misc]
+    """Nulab Backlog as an Airbyte source."""
+
+    def __init__(
+        self,
+        catalog: ConfiguredAirbyteCatalog | None = None,
+        config: Mapping[str, Any] | None = None,
+        state: list[AirbyteStateMessage] | None = None,
+        config_path: str | None = None,
+    ) -> None:
+        super().__init__(
+            path_to_yaml="manifest.yaml", catalog=catalog, config=config, state=state, config_path=config_path
+        )
+        self._selected = [configured.stream.name for configured in catalog.streams] if catalog else []
+        self._retries = 6
+
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
+        """The config that the commands use.
+
+        `airbyte-cdk connector test` builds a source before it knows the config: bound here, if it is not yet.
+        """
+        if not self._config:
+            self._config = self._config_for_validation = self._migrate_and_transform_config(None, config) or {}
+        configured: Mapping[str, Any] = super().configure(config, temp_dir)
+        return configured
+
+    def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
+        """All streams of the manifest, sharing one new `Space`, with `Checkpoints` as the cursor where it is one."""
+        # The factory hands this to every component that has a field `api_budget`: see `Space`.
+        space = self._constructor._api_budget = self._space()
+        streams: list[AbstractStream] = super().streams(config)
+        for stream in streams:
+            cursor = space.cursors.get(stream.name)
+            if cursor is not None:
+                # The CDK has no way to declare a cursor class of one's own: see `Checkpoints`.
+                cursor.bind(self._connector_state_manager, self._message_repository)
+                stream._cursor = cursor
+                stream._cursor_field = CursorField(cursor.cursor_field)
+        return streams
+
+    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
+        """The catalog of all streams."""
+        return super().discover(logger, config)
+
+    def read(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage]:
+        """The records and states of the selected streams; the last log line says what they cost."""
+        self._selected = [configured.stream.name for configured in catalog.streams]
+        try:
+            yield from super().read(logger, config, catalog, state)
+        finally:
+            space = self._constructor._api_budget
+            if space is not None:
+                space.close()
+                sent = space.limits.sent
+                LOGGER.info(
+                    f"Requests of this sync: {sent['read']} read, {sent['search']} search; "
+                    f"{space.responses.replayed} more were answered with responses already received."
+                )
+
+    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
+        """Whether the space answers the key, in one clean sentence if it does not."""
+        self._retries = 1
+        try:
+            for stream in self.streams(self._config):
+                if stream.name in ("myself", "space", "projects"):
+                    for partition in stream.generate_partitions():
+                        list(partition.read())
+        except AirbyteTracedException as error:
+            return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
+        return AirbyteConnectionStatus(status=Status.SUCCEEDED)
+
+    def _space(self) -> Space:
+        workers, share = self._config.get("num_workers"), self._config.get("request_share_percent")
+        return Space(
+            num_workers=workers if isinstance(workers, int) and workers >= 2 else 4,
+            share_percent=share if isinstance(share, int) and 1 <= share <= 100 else 90,
+            endpoints=readers_of(self._source_config["streams"], self._selected),
+            retries=self._retries,
+        )
