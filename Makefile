@@ -11,15 +11,10 @@ LOG := $(VENV)/install.log
 IMAGE := airbyte/source-backlog:dev
 PYTEST_ARGS :=
 
-# pip's stream of lines becomes one dot per package; the whole of it is kept in the log.
+# pip's stream of lines becomes one dot per package; the whole of it is kept in the log,
+# whose end is shown if pip fails.
 DOTS := awk '/^ *Collecting |^ *Requirement already/ { printf "."; fflush() } \
 	/^Installing collected/ { printf " installing"; fflush() } END { print "" }'
-
-# Runs pip with the arguments in $(1); shows the log only when pip fails.
-define pip
-{ $(PYTHON) -m pip --disable-pip-version-check install --progress-bar off $(1) 2>>$(LOG) | tee -a $(LOG) | $(DOTS); } \
-	|| { tail -n 60 $(LOG) >&2; echo "pip failed; the whole log is $(LOG)" >&2; exit 1; }
-endef
 
 .DEFAULT_GOAL := help
 .PHONY: help demo sync test lint format image constraints clean
@@ -67,5 +62,7 @@ $(INSTALLED): pyproject.toml constraints.txt .ci/make-venv
 	@.ci/make-venv $(VENV)
 	@: > $(LOG)
 	@echo "Installing the connector, PyAirbyte and the test tools into $(VENV) (about 200 packages, some minutes)"
-	@$(call pip,--constraint constraints.txt --editable '.[test,warehouse]')
+	@{ $(PYTHON) -m pip install --progress-bar off --constraint constraints.txt --editable '.[test,warehouse]' \
+		2>>$(LOG) | tee -a $(LOG) | $(DOTS); } \
+		|| { tail -n 60 $(LOG) >&2; echo "pip failed; the whole log is $(LOG)" >&2; exit 1; }
 	@touch $@
