@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airbyte_cdk.models import (
-    AirbyteCatalog,
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
@@ -15,14 +14,16 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.cursor import CursorField
+from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_backlog.components.config import check_start_date
 from source_backlog.components.space import Space, readers_of
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
 
-class SourceBacklog(YamlDeclarativeSource):  # type: ignore[misc]
+class SourceBacklog(YamlDeclarativeSource):
     """Nulab Backlog as an Airbyte source."""
 
     def __init__(
@@ -37,6 +38,7 @@ class SourceBacklog(YamlDeclarativeSource):  # type: ignore[misc]
         )
         self._selected = [configured.stream.name for configured in catalog.streams] if catalog else []
         self._retries = 6
+        self.space = Space()
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """The config that the commands use.
@@ -50,21 +52,19 @@ class SourceBacklog(YamlDeclarativeSource):  # type: ignore[misc]
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
         """All streams of the manifest, sharing one new `Space`, with `Checkpoints` as the cursor where it is one."""
+        check_start_date(self._config)
+        self.space = self._new_space()
         # The factory hands this to every component that has a field `api_budget`: see `Space`.
-        space = self._constructor._api_budget = self._space()
-        streams: list[AbstractStream] = super().streams(config)
+        self._constructor._api_budget = self.space  # type: ignore[assignment]
+        streams = super().streams(config)
         for stream in streams:
-            cursor = space.cursors.get(stream.name)
-            if cursor is not None:
+            cursor = self.space.cursors.get(stream.name)
+            if cursor is not None and isinstance(stream, DefaultStream):
                 # The CDK has no way to declare a cursor class of one's own: see `Checkpoints`.
                 cursor.bind(self._connector_state_manager, self._message_repository)
                 stream._cursor = cursor
                 stream._cursor_field = CursorField(cursor.cursor_field)
         return streams
-
-    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
-        """The catalog of all streams."""
-        return super().discover(logger, config)
 
     def read(
         self,
@@ -78,14 +78,12 @@ class SourceBacklog(YamlDeclarativeSource):  # type: ignore[misc]
         try:
             yield from super().read(logger, config, catalog, state)
         finally:
-            space = self._constructor._api_budget
-            if space is not None:
-                space.close()
-                sent = space.limits.sent
-                LOGGER.info(
-                    f"Requests of this sync: {sent['read']} read, {sent['search']} search; "
-                    f"{space.responses.replayed} more were answered with responses already received."
-                )
+            self.space.close()
+            sent = self.space.limits.sent
+            LOGGER.info(
+                f"Requests of this sync: {sent['read']} read, {sent['search']} search; "
+                f"{self.space.responses.replayed} more were answered with responses already received."
+            )
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the space answers the key, in one clean sentence if it does not."""
@@ -99,7 +97,7 @@ class SourceBacklog(YamlDeclarativeSource):  # type: ignore[misc]
             return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
         return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
-    def _space(self) -> Space:
+    def _new_space(self) -> Space:
         workers, share = self._config.get("num_workers"), self._config.get("request_share_percent")
         return Space(
             num_workers=workers if isinstance(workers, int) and workers >= 2 else 4,

@@ -202,7 +202,7 @@ def flat(activity: Row) -> Row:
     project = activity.get("project") or {}
     creator = activity.get("createdUser") or {}
     account = creator.get("nulabAccount") or {}
-    activity["typeName"] = TYPE_NAMES.get(kind, f"Unknown ({kind})")
+    activity["typeName"] = TYPE_NAMES.get(kind or 0, f"Unknown ({kind})")
     activity["projectId"] = project.get("id")
     activity["projectKey"] = project.get("projectKey")
     activity["projectName"] = project.get("name")
@@ -242,12 +242,11 @@ class ActivityRetriever(BacklogRetriever):
                         if activity["id"] <= last:
                             yield activity
         everything = not self.config.get("projects") and self.config.get("include_archived_projects", True)
-        count = 0
-        for activity in by_id(lambda page: self.requester.get_json("space/activities", page), last):
+        feed = by_id(lambda page: self.requester.get_json("space/activities", page), last)
+        for count, activity in enumerate(feed, start=1):
             if everything or (activity.get("project") or {}).get("id") in selected:
                 yield activity
             last = activity["id"]
-            count += 1
             if count % PAGE_SIZE == 0:
                 self.checkpoint(stream_slice, {"activity": last, "projects": selected})
         self.advance(stream_slice, {"activity": last or 0, "projects": selected})

@@ -24,7 +24,7 @@ Position = dict[str, Any]
 
 
 @dataclass
-class Checkpoints(PartitionRouter, Cursor):  # type: ignore[misc]
+class Checkpoints(PartitionRouter, Cursor):
     """Partitions a stream by project (or leaves it whole) and keeps a position per partition.
 
     Why: the CDK's per-partition cursor moves only with emitted records, so a stream of attachments would read all
@@ -141,7 +141,7 @@ class Checkpoints(PartitionRouter, Cursor):  # type: ignore[misc]
         messages.emit_message(message)
 
     def _report_gone(self, visible: set[Any]) -> None:
-        known = {dict(key).get("projectId") for key in self._positions} - {None}
+        known = {project for key in self._positions if (project := dict(key).get("projectId")) is not None}
         if gone := sorted(known - visible):
             LOGGER.warning(
                 f"{self.name}: no longer visible to the key, or not selected: projects {', '.join(map(str, gone))}. "

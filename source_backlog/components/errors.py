@@ -1,8 +1,8 @@
 """What each answer of Backlog means: one table, keyed by status and by the `code` of the error body."""
 
 import logging
-from dataclasses import InitVar, dataclass
 from collections.abc import Mapping
+from dataclasses import InitVar, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,7 +58,7 @@ def error_of(response: requests.Response) -> tuple[int | None, str]:
 
 
 @dataclass
-class BacklogErrorHandler(ErrorHandler):  # type: ignore[misc]
+class BacklogErrorHandler(ErrorHandler):
     """Decides what to do with an answer: use it, retry, skip the object with a warning, or stop with a remedy.
 
     Why Python: the CDK's response filters can neither tell a permission from a bad key (both may be 401; only the
@@ -194,7 +194,7 @@ class BacklogErrorHandler(ErrorHandler):  # type: ignore[misc]
         return str(self.config.get("domain"))
 
 
-class UntilTheWindowEnds(BackoffStrategy):  # type: ignore[misc]
+class UntilTheWindowEnds(BackoffStrategy):
     """Waits after a 429 until the window of its category ends; other failures keep the CDK's 1, 2, 4 … seconds.
 
     Why Python: the CDK's header strategies compare `X-RateLimit-Reset` with the local clock, which may be off.

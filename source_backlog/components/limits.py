@@ -75,8 +75,8 @@ class RateLimits:
                     announced = True
                     until = datetime.fromtimestamp(time.time() + wait, UTC).strftime("%H:%M:%S")
                     LOGGER.info(
-                        f"Waiting {math.ceil(wait)} s, until {until} UTC, for Backlog's rate limit: {category} requests "
-                        f"have used their share of {self._allowed(window)} of {window.limit} in this window."
+                        f"Waiting {math.ceil(wait)} s, until {until} UTC, for Backlog's rate limit: {category} "
+                        f"requests have used their share of {self._allowed(window)} of {window.limit} in this window."
                     )
                 # Not longer than a few seconds at a time: headers of other responses may open the window.
                 window.changed.wait(min(wait, 5.0))

@@ -20,7 +20,7 @@ STAMPS = ("created", "updated", "startDate", "releaseDueDate", "lastLoginTime", 
 
 
 @dataclass
-class ParentColumns(RecordTransformation):  # type: ignore[misc]
+class ParentColumns(RecordTransformation):
     """Adds the project's id and key (or, to objects that have no id, the space's domain) to a row of a list.
 
     Why: `AddFields` evaluates a template per field and row and turns a project key such as `1E5` into a number.
@@ -53,7 +53,7 @@ class ParentColumns(RecordTransformation):  # type: ignore[misc]
 
 
 @dataclass
-class ItemsOfFields(RecordExtractor):  # type: ignore[misc]
+class ItemsOfFields(RecordExtractor):
     """The selectable items of a project's custom fields, each with its field.
 
     Why: `RecordExpander` copies the whole parent or nothing.
@@ -70,7 +70,7 @@ class ItemsOfFields(RecordExtractor):  # type: ignore[misc]
 
 
 @dataclass
-class DiskUsage(RecordExtractor):  # type: ignore[misc]
+class DiskUsage(RecordExtractor):
     """The space's disk usage: the whole space under `projectId` 0, then a row per project."""
 
     config: Mapping[str, Any]
@@ -86,7 +86,7 @@ class DiskUsage(RecordExtractor):  # type: ignore[misc]
 
 
 @dataclass
-class Categories(RecordExtractor):  # type: ignore[misc]
+class Categories(RecordExtractor):
     """One row per category of the rate limit. Why: the categories are keys of an object, not entries of a list."""
 
     config: Mapping[str, Any]

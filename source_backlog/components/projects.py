@@ -46,7 +46,9 @@ def selected_projects(requester: BacklogRequester, config: Mapping[str, Any], sp
         visible = [project for project in rows_of(requester.get_json("projects")) if project.get("id") is not None]
         chosen, missing = selection(visible, config)
         if missing and not chosen:
-            raise AirbyteTracedException(message=nothing_matches(missing, visible), failure_type=FailureType.config_error)
+            raise AirbyteTracedException(
+                message=nothing_matches(missing, visible), failure_type=FailureType.config_error
+            )
         if missing:
             space.memory[MISSING] = nothing_matches(missing, visible)
             LOGGER.warning(space.memory[MISSING])

@@ -11,6 +11,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
 from airbyte_cdk.sources.streams.http import HttpClient
 from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
+from airbyte_cdk.sources.types import StreamSlice, StreamState
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.components.errors import API, body_of, path_of
@@ -23,6 +24,8 @@ CLIENT_LOGGER.addFilter(lambda record: record.levelno <= logging.DEBUG)
 
 class BacklogSession(requests.Session):
     """A session that asks the rate limits before each request, and never follows a redirect.
+
+    All sessions of a sync share one connection pool, and at most `num_workers` requests are under way at a time.
 
     Why: the CDK's `LimiterSession` tells its budget nothing of a request that fails on the network, and `requests`
     strips only `Authorization` when it is redirected to another host, so the API key would go along.
@@ -42,11 +45,11 @@ class BacklogSession(requests.Session):
         response = None
         self._space.limits.acquire(url)
         try:
-            response = super().send(request, **kwargs)
+            with self._space.slots:
+                response = super().send(request, **kwargs)
         finally:
             self._space.limits.release(url, response)
         return response
-
 
     def _learn_the_limits(self, request: requests.PreparedRequest) -> None:
         # With the headers of the first request; if this fails, so does that one, and it says why.
@@ -61,7 +64,7 @@ class BacklogSession(requests.Session):
             return
 
 
-class BacklogClient(HttpClient):  # type: ignore[misc]
+class BacklogClient(HttpClient):
     """The CDK's client with shared responses and with messages a user can read.
 
     Why: see `SharedResponses` for the first. For the second: when its retries are exhausted the CDK's client wraps
@@ -72,46 +75,39 @@ class BacklogClient(HttpClient):  # type: ignore[misc]
         super().__init__(session=BacklogSession(space), logger=CLIENT_LOGGER, **kwargs)
         self._space = space
 
-    def send_request(
-        self,
-        http_method: str,
-        url: str,
-        request_kwargs: Mapping[str, Any],
-        headers: Mapping[str, str] | None = None,
-        params: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> tuple[requests.PreparedRequest | None, requests.Response]:
-        """Send the request, or answer it with the response that another stream of this sync has received."""
+    def get(self, url: str, headers: Mapping[str, str], params: Mapping[str, Any]) -> requests.Response:
+        """The response to a GET request: sent, or the one that another stream of this sync has received.
+
+        Raises `AirbyteTracedException` with a sentence for the user when the request fails for good.
+        """
 
         def fetch() -> requests.Response:
             try:
-                _, response = super_send(http_method, url, request_kwargs, headers=headers, params=params, **kwargs)
+                _, response = self.send_request("GET", url, request_kwargs={}, headers=headers, params=params)
             except AirbyteTracedException as error:
                 raise _readable(error, url) from error
-            fetched: requests.Response = response
-            return fetched
+            return response
 
-        super_send: Callable[..., tuple[Any, Any]] = super().send_request
         if not self._space.has_several_readers(path_of(url)):
-            return None, fetch()
-        return None, self._space.responses.get(f"{url}?{urlencode(params or {}, doseq=True)}", fetch)
+            return fetch()
+        return self._space.responses.get(f"{url}?{urlencode(params, doseq=True)}", fetch)
 
 
 @dataclass
-class BacklogRequester(HttpRequester):  # type: ignore[misc]
+class BacklogRequester(HttpRequester):
     """The CDK's requester over a `BacklogClient`.
 
     Why: a declarative requester cannot be given another client, session or connection pool.
     """
 
     # Handed in by the factory: see `Space`.
-    api_budget: Space | None = None
+    api_budget: Space | None = None  # type: ignore[assignment]
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         if self.api_budget is None:
             raise ValueError("A BacklogRequester needs the Space of its source.")
-        self._http_client = BacklogClient(
+        self._client = BacklogClient(
             self.api_budget,
             name=self.name,
             error_handler=self.error_handler,
@@ -119,6 +115,25 @@ class BacklogRequester(HttpRequester):  # type: ignore[misc]
             backoff_strategy=getattr(self.error_handler, "backoff_strategies", None),
             message_repository=self.message_repository,
             request_timeout=(self.connect_timeout_in_seconds, self.read_timeout_in_seconds),
+        )
+
+    def send_request(
+        self,
+        stream_state: StreamState | None = None,
+        stream_slice: StreamSlice | None = None,
+        next_page_token: Mapping[str, Any] | None = None,
+        path: str | None = None,
+        request_headers: Mapping[str, Any] | None = None,
+        request_params: Mapping[str, Any] | None = None,
+        request_body_data: Mapping[str, Any] | str | None = None,
+        request_body_json: Mapping[str, Any] | None = None,
+        log_formatter: Callable[[requests.Response], Any] | None = None,
+    ) -> requests.Response | None:
+        """Send the GET request that the manifest describes; Backlog's reading endpoints take no body."""
+        return self._client.get(
+            f"{self.get_url()}{path or self.get_path(stream_slice=stream_slice)}",
+            headers=self.get_authenticator().get_auth_header(),
+            params=request_params or {},
         )
 
     def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:

@@ -40,7 +40,7 @@ class SharedResponses:
         self._file = tempfile.TemporaryFile(prefix="source-backlog-")  # noqa: SIM115 (lives as long as the sync)
         self._end = 0
 
-    def get(self, url: str, fetch: Callable[[], requests.Response | None]) -> requests.Response | None:
+    def get(self, url: str, fetch: Callable[[], requests.Response]) -> requests.Response:
         """The response to `url`: replayed when it is stored, else the result of `fetch`, which is stored.
 
         An exception of `fetch` reaches everyone who waits for the same URL.
@@ -64,9 +64,7 @@ class SharedResponses:
         entry.set_result(self._store(response))
         return response
 
-    def _store(self, response: requests.Response | None) -> _Stored | None:
-        if response is None:
-            return None
+    def _store(self, response: requests.Response) -> _Stored | None:
         body = zlib.compress(response.content, 1)
         with self._lock:
             if self._end + len(body) > self._limit_bytes:

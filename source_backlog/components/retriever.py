@@ -15,7 +15,7 @@ from source_backlog.components.values import Row, date_time_columns, with_instan
 
 
 @dataclass
-class BacklogRetriever(Retriever):  # type: ignore[misc]
+class BacklogRetriever(Retriever):
     """Reads one partition of a stream of changing objects.
 
     Why: a `SimpleRetriever` pages through one endpoint. What changed in Backlog shows in two places, in the list of

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-import requests
 from requests.adapters import HTTPAdapter
 
 from source_backlog.components.limits import RateLimits
@@ -22,18 +21,6 @@ _ID_SEGMENT = re.compile(r"/(?:\d+|[0-9a-f]{32}|\{[^}]*\})(?=/|$)")
 def endpoint_of(path: str) -> str:
     """The endpoint that a path belongs to, ids taken out: `issues/12/comments` is of `issues/{}/comments`."""
     return _ID_SEGMENT.sub("/{}", path.split("?", 1)[0])
-
-
-class _BoundedAdapter(HTTPAdapter):
-    """One connection pool for all streams, which lets through at most `num_workers` requests at a time."""
-
-    def __init__(self, num_workers: int) -> None:
-        super().__init__(pool_connections=4, pool_maxsize=num_workers)
-        self._slots = threading.BoundedSemaphore(num_workers)
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
-        with self._slots:
-            return super().send(request, **kwargs)
 
 
 class Space:
@@ -55,7 +42,8 @@ class Space:
         self.retries = retries
         self.limits = RateLimits(share_percent)
         self.responses = SharedResponses()
-        self.adapter = _BoundedAdapter(num_workers)
+        self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=num_workers)
+        self.slots = threading.BoundedSemaphore(num_workers)
         self.cursors: dict[str, Any] = {}
         self.memory: dict[str, Any] = {}
         self.lock = threading.RLock()
@@ -111,7 +99,7 @@ class Space:
 
 def readers_of(streams: Iterable[dict[str, Any]], selected: Collection[str]) -> list[str]:
     """The endpoints that the `selected` streams of a manifest read, one entry per stream and endpoint."""
-    found = []
+    found: list[str] = []
     for stream in streams:
         if stream["name"] in selected:
             parameters = stream.get("$parameters", {})

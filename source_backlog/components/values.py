@@ -60,9 +60,7 @@ def as_text(value: Any) -> str | None:
 
 def date_time_columns(schema: Mapping[str, Any]) -> list[str]:
     """The top-level columns that a JSON schema declares as date-time."""
-    return [
-        name for name, column in (schema.get("properties") or {}).items() if column.get("format") == "date-time"
-    ]
+    return [name for name, column in (schema.get("properties") or {}).items() if column.get("format") == "date-time"]
 
 
 def with_instants(row: Row, columns: Iterable[str]) -> Row:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.activities import WIKI_CHANGED, touched_ids, feed_of
+from source_backlog.components.activities import WIKI_CHANGED, feed_of, touched_ids
 from source_backlog.components.checkpoints import Position
 from source_backlog.components.paging import by_id, rows_of
 from source_backlog.components.retriever import BacklogRetriever
