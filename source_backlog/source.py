@@ -9,6 +9,7 @@ from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
+    FailureType,
     Status,
 )
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
@@ -18,7 +19,14 @@ from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.components.config import check_start_date
+from source_backlog.components.projects import MISSING
 from source_backlog.components.space import Space, readers_of
+
+ADMINISTRATOR = 1
+# roleType of a user: https://developer.nulab.com/docs/backlog/api/2/get-user-list
+ROLES = {1: "administrator", 2: "member", 3: "reporter", 4: "viewer", 5: "guest reporter", 6: "guest viewer"}
+# What other roles do not get; `users` and `teams` then come from the projects, the rest is left out with a warning.
+NEED_ADMINISTRATOR = ("users", "teams", "team_members", "webhooks", "space_disk_usage", "user_stars")
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -89,13 +97,37 @@ class SourceBacklog(YamlDeclarativeSource):
         """Whether the space answers the key, in one clean sentence if it does not."""
         self._retries = 1
         try:
-            for stream in self.streams(self._config):
-                if stream.name in ("myself", "space", "projects"):
-                    for partition in stream.generate_partitions():
-                        list(partition.read())
+            self._introduce()
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
         return AirbyteConnectionStatus(status=Status.SUCCEEDED)
+
+    def _introduce(self) -> None:
+        """Log whose key it is and what it can see; raises `AirbyteTracedException` when it can see nothing."""
+        streams = {stream.name: stream for stream in self.streams(self._config)}
+
+        def rows(name: str) -> list[Mapping[str, Any]]:
+            return [record.data for partition in streams[name].generate_partitions() for record in partition.read()]
+
+        me, space = ({**row} for row in [*rows("myself")[:1], *rows("space")[:1]])
+        projects = rows("projects")
+        if "id" not in me or "spaceKey" not in space:
+            raise AirbyteTracedException(
+                message=(
+                    f"{self._config['domain']} answers, but not like a Backlog space. Check the space domain: it is "
+                    "the host name that your browser shows when you are logged in to Backlog."
+                ),
+                failure_type=FailureType.config_error,
+            )
+        if MISSING in self.space.memory:
+            raise AirbyteTracedException(message=self.space.memory[MISSING], failure_type=FailureType.config_error)
+        role = me.get("roleType") or 0
+        LOGGER.info(
+            f"The key belongs to {me.get('name')} (role {ROLES.get(role, role)}) in the space {space['spaceKey']}; "
+            f"it sees {len(projects)} of the selected projects."
+        )
+        if role != ADMINISTRATOR:
+            LOGGER.info(f"These streams need the administrator role: {', '.join(NEED_ADMINISTRATOR)}.")
 
     def _new_space(self) -> Space:
         workers, share = self._config.get("num_workers"), self._config.get("request_share_percent")

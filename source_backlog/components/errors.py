@@ -107,7 +107,7 @@ class BacklogErrorHandler(ErrorHandler):
     def _interpret(self, response: requests.Response) -> ErrorResolution:
         status = response.status_code
         path = path_of(response.request.url if response.request is not None else response.url)
-        if status == 200:
+        if 200 <= status < 300:
             return self._interpret_success(response, path)
         if 300 <= status < 400:
             return _config_error(
@@ -150,11 +150,13 @@ class BacklogErrorHandler(ErrorHandler):
     def _interpret_success(self, response: requests.Response, path: str) -> ErrorResolution:
         if not response.headers.get("Content-Type", "").startswith("application/octet-stream"):
             try:
-                body_of(response)
+                body = body_of(response)
             except orjson.JSONDecodeError:
+                body = None
+            if not isinstance(body, dict | list):
                 return _retry(
-                    f"Backlog answered {path} with a body that is not JSON. If this persists, check that "
-                    f"{self._host} is the host name of a Backlog space."
+                    f"{self._host} answered {path} with something that is not JSON of Backlog. If this persists, check "
+                    "that the space domain is the host name that your browser shows when you are logged in to Backlog."
                 )
         return ErrorResolution(ResponseAction.SUCCESS)
 

@@ -132,7 +132,7 @@ class BacklogRequester(HttpRequester):
         """Send the GET request that the manifest describes; Backlog's reading endpoints take no body."""
         return self._client.get(
             f"{self.get_url()}{path or self.get_path(stream_slice=stream_slice)}",
-            headers=self.get_authenticator().get_auth_header(),
+            headers=self._auth_header(),
             params=request_params or {},
         )
 
@@ -143,6 +143,31 @@ class BacklogRequester(HttpRequester):
         """
         response = self.send_request(path=path, request_params=params or {})
         return body_of(response) if response is not None and response.ok else None
+
+    def _auth_header(self) -> Mapping[str, str]:
+        # An expired OAuth token is renewed here, one thread at a time (the CDK holds the lock).
+        try:
+            header: Mapping[str, str] = self.get_authenticator().get_auth_header()
+            return header
+        except AirbyteTracedException as error:
+            if error.failure_type != FailureType.config_error:
+                raise
+            raise AirbyteTracedException(
+                message=(
+                    "Backlog does not accept the refresh token: it was used elsewhere, revoked, or belongs to another "
+                    "client. Authenticate the source again."
+                ),
+                internal_message=error.internal_message,
+                failure_type=FailureType.config_error,
+                exception=error,
+            ) from error
+        except Exception as error:
+            raise AirbyteTracedException(
+                message=f"{self.config.get('domain')} did not renew the OAuth access token. Try again later.",
+                internal_message=type(error).__name__,
+                failure_type=FailureType.transient_error,
+                exception=error,
+            ) from error
 
 
 def _readable(error: AirbyteTracedException, url: str) -> AirbyteTracedException:
