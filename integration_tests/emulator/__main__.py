@@ -1,0 +1,63 @@
+"""``python -m integration_tests.emulator``: serve a generated space until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import signal
+
+from .generator import generate
+from .limits import CATEGORIES, Limits
+from .server import Server
+
+
+def rate_limit(text: str) -> dict[str, int | None]:
+    limits: dict[str, int | None] = {}
+    for part in text.split(","):
+        category, _, number = part.partition("=")
+        if category not in CATEGORIES or not number.isdigit():
+            raise argparse.ArgumentTypeError(f"{part!r} is not <category>=<number>")
+        limits[category] = int(number)
+    return limits
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m integration_tests.emulator", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--projects", type=int, default=3)
+    parser.add_argument("--issues", type=int, default=60)
+    parser.add_argument("--comments-per-issue", type=float, default=2.0)
+    parser.add_argument("--latency-ms", type=int, default=0, help="added to every answer")
+    parser.add_argument(
+        "--rate-limit", type=rate_limit, default={}, help="such as read=600,search=150; no limit for the others"
+    )
+    parser.add_argument("--window-seconds", type=int, default=60, help="length of a rate-limit window")
+    parser.add_argument("--keep-requests", type=int, default=100_000, help="how many requests the log holds")
+    return parser.parse_args()
+
+
+async def serve(options: argparse.Namespace) -> None:
+    space = generate(
+        seed=options.seed,
+        projects=options.projects,
+        issues=options.issues,
+        comments_per_issue=options.comments_per_issue,
+    )
+    # The space is big and stays: keep the collector from walking over it again and again.
+    gc.freeze()
+    limits = Limits(options.rate_limit, options.window_seconds)
+    server = Server(space, limits, latency=options.latency_ms / 1000, keep_requests=options.keep_requests)
+    address = await server.start(options.host, options.port)
+    print(address, flush=True)
+    stopped = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    await stopped.wait()
+    await server.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(arguments()))
