@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airbyte_cdk.models import (
+    AirbyteCatalog,
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
@@ -46,6 +47,7 @@ class SourceBacklog(YamlDeclarativeSource):
         )
         self._selected = [configured.stream.name for configured in catalog.streams] if catalog else []
         self._retries = 6
+        self._discovering = False
         self.space = Space()
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
@@ -62,6 +64,7 @@ class SourceBacklog(YamlDeclarativeSource):
         """All streams of the manifest, sharing one new `Space`, with `Checkpoints` as the cursor where it is one."""
         check_start_date(self._config)
         self.space = self._new_space()
+        self.space.discovering = self._discovering
         # The factory hands this to every component that has a field `api_budget`: see `Space`.
         self._constructor._api_budget = self.space  # type: ignore[assignment]
         streams = super().streams(config)
@@ -73,6 +76,11 @@ class SourceBacklog(YamlDeclarativeSource):
                 stream._cursor = cursor
                 stream._cursor_field = CursorField(cursor.cursor_field)
         return streams
+
+    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
+        """The catalog of all streams; asks Backlog only for what the options make depend on it."""
+        self._discovering = True
+        return super().discover(logger, config)
 
     def read(
         self,

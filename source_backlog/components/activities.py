@@ -1,18 +1,17 @@
-"""The activity feed: what happened in the space, in the order in which it happened."""
+"""The stream of activities: what happened in the space, in the order in which it happened."""
 
 import logging
-import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.paging import PAGE_SIZE, by_id, rows_of
+from source_backlog.components.checkpoints import Position
+from source_backlog.components.feed import FeedTrimmed, newer_than
+from source_backlog.components.paging import PAGE_SIZE, by_id
 from source_backlog.components.projects import selected_projects
-from source_backlog.components.requester import BacklogRequester
 from source_backlog.components.retriever import BacklogRetriever
-from source_backlog.components.space import Space
 from source_backlog.components.values import Row, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
@@ -64,137 +63,6 @@ TYPE_NAMES = {
     49: "Mentioned in Document",
 }
 
-# Which activities say that an object of a family may have changed; the deletions are not among them.
-ISSUE_CHANGED = frozenset([1, 2, 14, 35, 47])
-ISSUE_COMMENTED = ISSUE_CHANGED | {3, 17}
-WIKI_CHANGED = frozenset([5, 6])
-DOCUMENT_COMMENTED = frozenset([36, 38, 39, 40, 41, 42, 43, 44, 45, 46, 48, 49])
-PULL_REQUEST_CHANGED = frozenset([18, 19, 20, 21])
-
-
-@dataclass(frozen=True)
-class Touched:
-    """One object that an activity names: its id, and the number that its key is made of, if it has one."""
-
-    activity: int
-    type: int
-    id: Any
-    key_id: Any
-
-
-class FeedTrimmed(Exception):
-    """Backlog no longer holds the activities that follow the one the last sync ended with."""
-
-
-class Feed:
-    """The part of the space's activity feed that is newer than the last sync, read once for all streams.
-
-    Why: the feed tells of what no time stamp shows (a plain comment does not move `issue.updated`), and every family
-    of streams asks it. One instance per sync, see `feed_of`.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._touched: dict[Any, list[Touched]] = {}
-        self._from: int | None = None
-        self._head: int | None = None
-        self._trimmed: set[int] = set()
-
-    def head(self, requester: BacklogRequester) -> int:
-        """The id of the newest activity when it was first asked for in this sync; 0 for an empty feed.
-
-        What a stream has read after this moment holds everything up to this id.
-        """
-        with self._lock:
-            if self._head is None:
-                newest = rows_of(requester.get_json("space/activities", {"count": 1, "order": "desc"}))
-                self._head = newest[0]["id"] if newest else 0
-            return self._head
-
-    def touched(
-        self, requester: BacklogRequester, project_id: Any, after: int, types: frozenset[int]
-    ) -> dict[Any, Touched]:
-        """The objects of a project that activities of `types` newer than `after` name, each once.
-
-        Raises `FeedTrimmed` when the feed does not reach back to `after`.
-        """
-        with self._lock:
-            self._load(requester, after)
-            return {
-                touched.id: touched
-                for touched in self._touched.get(project_id, ())
-                if touched.type in types and touched.activity > after
-            }
-
-    def _load(self, requester: BacklogRequester, after: int) -> None:
-        if after in self._trimmed:
-            raise FeedTrimmed
-        if self._from is not None and after >= self._from:
-            return
-        first: list[int] = []
-
-        def fetch(page: Mapping[str, Any]) -> Any:
-            body = requester.get_json("space/activities", page)
-            if not first:
-                first.extend(row["id"] for row in rows_of(body)[:1])
-            return body
-
-        found: dict[Any, list[Touched]] = {}
-        for activity in by_id(fetch, after):
-            for touched in named_objects(activity):
-                found.setdefault((activity.get("project") or {}).get("id"), []).append(touched)
-        # The bound itself comes first when it is still there (and the server counts it in): the usual case.
-        if after and first[:1] != [after] and not self._reaches_back_to(requester, after):
-            self._trimmed.add(after)
-            raise FeedTrimmed
-        self._touched, self._from = found, after
-
-    def _reaches_back_to(self, requester: BacklogRequester, activity_id: int) -> bool:
-        oldest = rows_of(requester.get_json("space/activities", {"count": 1, "order": "asc"}))
-        reaches = bool(oldest) and oldest[0]["id"] <= activity_id
-        if not reaches:
-            LOGGER.warning(
-                f"Backlog no longer holds the activities since the last sync (after {activity_id}). Everything that "
-                "they could have pointed to is read again."
-            )
-        return reaches
-
-
-def feed_of(space: Space) -> Feed:
-    """The feed that all streams of a sync share."""
-    return space.once("feed", Feed)
-
-
-def touched_ids(
-    space: Space, requester: BacklogRequester, project_id: Any, position: dict[str, Any], types: frozenset[int]
-) -> dict[Any, Touched]:
-    """The objects of a project that the feed names since the last sync (`position["activity"]`), by id.
-
-    When the feed does not reach back that far, the position is cleared: all objects are read again.
-    """
-    if "activity" not in position:
-        return {}
-    try:
-        return feed_of(space).touched(requester, project_id, position["activity"], types)
-    except FeedTrimmed:
-        position.clear()
-        return {}
-
-
-def named_objects(activity: Mapping[str, Any]) -> Iterator[Touched]:
-    """The objects that an activity names: `content.id`, and for bulk activities every entry of its list."""
-    content = activity.get("content")
-    if not isinstance(content, Mapping):
-        return
-    number, kind = activity["id"], activity.get("type") or 0
-    if content.get("id") is not None:
-        yield Touched(number, kind, content["id"], content.get("key_id", content.get("number")))
-    for several in ("link", "documents"):
-        entries = content.get(several)
-        for entry in entries if isinstance(entries, list) else ():
-            if isinstance(entry, Mapping) and entry.get("id") is not None:
-                yield Touched(number, kind, entry["id"], entry.get("key_id"))
-
 
 def flat(activity: Row) -> Row:
     """An activity with its type's name and the project's and creator's columns beside the whole content."""
@@ -226,27 +94,42 @@ class ActivityRetriever(BacklogRetriever):
         """Activities of the selected projects, oldest first."""
         selected = [project["id"] for project in selected_projects(self.requester, self.config, self.api_budget)]
         start = as_instant(self.config.get("start_date"))
-        for activity in self.activities(stream_slice, selected):
+        position = self.position(stream_slice)
+        for activity in self.activities(stream_slice, selected, position):
             if not start or (as_instant(activity.get("created")) or start) >= start:
                 yield flat(activity)
+        self.advance(stream_slice, position)
 
-    def activities(self, stream_slice: StreamSlice, selected: list[Any]) -> Iterator[Row]:
-        """The raw activities that are new to the stream, oldest first; checkpoints after every page of them."""
-        position = self.position(stream_slice)
-        last, known = position.get("activity"), set(position.get("projects") or [])
+    def activities(self, stream_slice: StreamSlice, selected: list[Any], position: Position) -> Iterator[Row]:
+        """The raw activities that are new to the stream, oldest first; moves `position`, a checkpoint per page."""
+        last = position.get("activity")
         if last is not None:
-            for project_id in selected:
-                if project_id not in known:
-                    path = f"projects/{project_id}/activities"
-                    for activity in by_id(lambda page, path=path: self.requester.get_json(path, page)):  # type: ignore[misc]
-                        if activity["id"] <= last:
-                            yield activity
+            for project_id in set(selected) - set(position.get("projects") or []):
+                yield from self.history(project_id, last)
+        position["projects"] = selected
         everything = not self.config.get("projects") and self.config.get("include_archived_projects", True)
-        feed = by_id(lambda page: self.requester.get_json("space/activities", page), last)
-        for count, activity in enumerate(feed, start=1):
+        for count, activity in enumerate(self.newest(last), start=1):
             if everything or (activity.get("project") or {}).get("id") in selected:
                 yield activity
-            last = activity["id"]
+            position["activity"] = activity["id"]
             if count % PAGE_SIZE == 0:
-                self.checkpoint(stream_slice, {"activity": last, "projects": selected})
-        self.advance(stream_slice, {"activity": last or 0, "projects": selected})
+                self.checkpoint(stream_slice, dict(position))
+        position.setdefault("activity", 0)
+
+    def history(self, project_id: Any, until: int) -> Iterator[Row]:
+        """The activities of a project that has become visible since the last sync, up to where that one ended."""
+        for activity in by_id(lambda page: self.requester.get_json(f"projects/{project_id}/activities", page)):
+            if activity["id"] > until:
+                return
+            yield activity
+
+    def newest(self, last: int | None) -> Iterator[Row]:
+        """The activities after the last known one; what Backlog no longer holds is reported."""
+        try:
+            yield from newer_than(self.requester, last)
+        except FeedTrimmed:
+            LOGGER.warning(
+                f"{self.name}: Backlog no longer holds the activities that followed {last}. Those between it and the "
+                "oldest one still held are lost; sync more often."
+            )
+            yield from by_id(lambda page: self.requester.get_json("space/activities", page))

@@ -6,8 +6,8 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.activities import DOCUMENT_COMMENTED, feed_of, touched_ids
 from source_backlog.components.checkpoints import Position
+from source_backlog.components.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, touched_ids
 from source_backlog.components.paging import by_offset, rows_of
 from source_backlog.components.retriever import BacklogRetriever
 from source_backlog.components.rows import MAKE, children
@@ -28,8 +28,12 @@ class DocumentRetriever(BacklogRetriever):
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The rows of one project."""
         position = self.position(stream_slice)
+        gone: list[Row] = []
+        if self.make == "itself":
+            gone += self.tombstones(position, stream_slice["projectId"], DOCUMENT_DELETED)
         for document in self.changed(stream_slice, position):
             yield from MAKE[self.make](document)
+        yield from gone
         self.advance(stream_slice, position)
 
     def changed(self, stream_slice: StreamSlice, position: Position) -> Iterator[Row]:

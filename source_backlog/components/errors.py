@@ -180,7 +180,7 @@ class BacklogErrorHandler(ErrorHandler):
         )
         if path in BASE_ENDPOINTS:
             return _config_error(f"Backlog refuses {path}: {reason}. Use the key of a user who may read issues.")
-        return _skip(f"Skipped {path}: {reason}.")
+        return self._skip(path, f"{reason}.")
 
     def _missing(self, path: str, message: str) -> ErrorResolution:
         said = message.rstrip(".") or "not found"
@@ -189,7 +189,12 @@ class BacklogErrorHandler(ErrorHandler):
                 f"{self._host} has no {path} ({said}). Check the space domain: it is the host name that your browser "
                 "shows when you are logged in to Backlog."
             )
-        return _skip(f"Skipped {path}: Backlog answers '{said}'. It was deleted or is no longer visible.")
+        return self._skip(path, f"Backlog answers '{said}'. It was deleted or is no longer visible.")
+
+    def _skip(self, path: str, reason: str) -> ErrorResolution:
+        if not (self.api_budget and path in self.api_budget.probed):
+            LOGGER.warning(f"Skipped {path}: {reason}")
+        return ErrorResolution(ResponseAction.IGNORE, None, reason)
 
     @property
     def _host(self) -> str:
@@ -222,8 +227,3 @@ def _retry(message: str) -> ErrorResolution:
 
 def _config_error(message: str) -> ErrorResolution:
     return ErrorResolution(ResponseAction.FAIL, FailureType.config_error, message)
-
-
-def _skip(message: str) -> ErrorResolution:
-    LOGGER.warning(message)
-    return ErrorResolution(ResponseAction.IGNORE, None, message)

@@ -7,8 +7,9 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.activities import ISSUE_CHANGED, ISSUE_COMMENTED, Touched, feed_of, touched_ids
 from source_backlog.components.checkpoints import Position
+from source_backlog.components.custom_fields import with_columns
+from source_backlog.components.feed import ISSUE_CHANGED, ISSUE_COMMENTED, ISSUE_DELETED, Touched, feed_of, touched_ids
 from source_backlog.components.paging import PAGE_SIZE, by_id, by_offset, rows_of
 from source_backlog.components.retriever import BacklogRetriever
 from source_backlog.components.rows import MAKE
@@ -34,8 +35,14 @@ class IssueRetriever(BacklogRetriever):
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The rows of one project."""
         position = self.position(stream_slice)
+        gone: list[Row] = []
+        if self.make == "itself":
+            gone += self.tombstones(position, stream_slice["projectId"], ISSUE_DELETED)
         for issue in self.changed(stream_slice, position):
+            if self.make == "itself" and self.config.get("issue_custom_fields") == "columns":
+                with_columns(issue)
             yield from MAKE[self.make](issue)
+        yield from gone
         self.advance(stream_slice, position)
 
     def changed(self, stream_slice: StreamSlice, position: Position) -> Iterator[Row]:

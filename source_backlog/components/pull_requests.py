@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.activities import PULL_REQUEST_CHANGED, feed_of, touched_ids
 from source_backlog.components.checkpoints import Position
+from source_backlog.components.feed import PULL_REQUEST_CHANGED, PULL_REQUEST_DELETED, feed_of, touched_ids
 from source_backlog.components.paging import by_id, by_offset, rows_of
 from source_backlog.components.retriever import BacklogRetriever
 from source_backlog.components.rows import MAKE
@@ -29,9 +29,16 @@ class PullRequestRetriever(BacklogRetriever):
         position = self.position(stream_slice)
         since = position.get("updated") or as_instant(self.config.get("start_date"))
         bound = day_before(since) if since else ""
+        gone: list[Row] = []
+        if self.make == "itself":
+            gone += self.tombstones(position, stream_slice["projectId"], PULL_REQUEST_DELETED)
+        there = set()
         for pull_request in self.all(stream_slice, position):
+            there.add(pull_request["id"])
             if (as_instant(pull_request.get("updated")) or bound) >= bound:
                 yield from MAKE[self.make](pull_request)
+        # Activity 21 is "deleted" on the pages and "merged" in the SDKs: what is still listed was merged.
+        yield from (tombstone for tombstone in gone if tombstone["id"] not in there)
         self.advance(stream_slice, position)
 
     def all(self, stream_slice: StreamSlice, position: Position) -> Iterator[Row]:

@@ -144,6 +144,12 @@ class BacklogRequester(HttpRequester):
         response = self.send_request(path=path, request_params=params or {})
         return body_of(response) if response is not None and response.ok else None
 
+    def exists(self, path: str) -> bool:
+        """Whether Backlog has an object under `path`; a user who may not see it gets the same answer."""
+        assert self.api_budget is not None
+        self.api_budget.probed.add(path)
+        return self.get_json(path) is not None
+
     def _auth_header(self) -> Mapping[str, str]:
         # An expired OAuth token is renewed here, one thread at a time (the CDK holds the lock).
         try:

@@ -9,9 +9,10 @@ from airbyte_cdk.sources.declarative.retrievers import Retriever
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_backlog.components.checkpoints import Checkpoints, Position
+from source_backlog.components.feed import touched_ids
 from source_backlog.components.requester import BacklogRequester
 from source_backlog.components.space import Space
-from source_backlog.components.values import Row, date_time_columns, with_instants
+from source_backlog.components.values import TOMBSTONE, Row, date_time_columns, with_instants
 
 
 @dataclass
@@ -44,6 +45,18 @@ class BacklogRetriever(Retriever):
     @abstractmethod
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The rows of one partition."""
+
+    def tombstones(self, position: Position, project_id: Any, types: frozenset[int]) -> Iterable[Row]:
+        """Rows for objects that activities of `types` report as deleted since the last sync, if they are asked for.
+
+        A tombstone has the primary key, the cursor and `_ab_cdc_deleted_at`, both the time of the deletion, so that
+        it is not older than the last live row.
+        """
+        if self.config.get("deleted_records") != "tombstones":
+            return
+        gone = touched_ids(self.api_budget, self.requester, project_id, position, types)
+        for object_id, touched in gone.items():
+            yield {"id": object_id, "updated": touched.created, TOMBSTONE: touched.created}
 
     def position(self, stream_slice: StreamSlice) -> Position:
         """How far the partition had come before this sync."""

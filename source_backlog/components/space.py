@@ -48,12 +48,21 @@ class Space:
         self.memory: dict[str, Any] = {}
         self.lock = threading.RLock()
         self._locks: dict[str, threading.RLock] = collections.defaultdict(threading.RLock)
+        self.discovering = False
+        # Paths that are asked for to see whether the object exists: an answer of "no" is no warning.
+        self.probed: set[str] = set()
         self._readers = collections.Counter(endpoint_of(endpoint) for endpoint in endpoints)
+        # All families of streams ask the feed.
+        self._readers.update(["space/activities", "space/activities"])
         self._executor: ThreadPoolExecutor | None = None
 
     def has_several_readers(self, path: str) -> bool:
         """Whether more than one of the selected streams reads the endpoint of `path`."""
         return self._readers[endpoint_of(path)] > 1
+
+    def is_read(self, path: str) -> bool:
+        """Whether one of the selected streams reads the endpoint of `path`."""
+        return self._readers[endpoint_of(path)] > 0
 
     def once(self, key: str, make: Callable[[], T]) -> T:
         """The value of `make`, computed once per sync under `key` (other threads wait for it)."""

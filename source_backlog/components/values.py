@@ -8,6 +8,9 @@ import orjson
 
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
+# The column that tells a destination that the row was deleted at the source (Airbyte's CDC convention).
+TOMBSTONE = "_ab_cdc_deleted_at"
+
 Row = dict[str, Any]
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.activities import WIKI_CHANGED, feed_of, touched_ids
 from source_backlog.components.checkpoints import Position
+from source_backlog.components.feed import WIKI_CHANGED, WIKI_DELETED, feed_of, touched_ids
 from source_backlog.components.paging import by_id, rows_of
 from source_backlog.components.retriever import BacklogRetriever
 from source_backlog.components.rows import MAKE
@@ -26,10 +26,14 @@ class WikiRetriever(BacklogRetriever):
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The rows of one project."""
         position = self.position(stream_slice)
+        gone: list[Row] = []
+        if self.name == "wikis":
+            gone += self.tombstones(position, stream_slice["projectId"], WIKI_DELETED)
         changed = self.changed(stream_slice, position)
         for _, pages in self.api_budget.ahead(self.read, changed):
             for page in pages:
                 yield from MAKE[self.make](page)
+        yield from gone
         self.advance(stream_slice, position)
 
     def changed(self, stream_slice: StreamSlice, position: Position) -> list[Row]:

@@ -1,0 +1,161 @@
+"""The activity feed as the other streams use it: what happened since the last sync, and to which object."""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from source_backlog.components.paging import by_id, rows_of
+from source_backlog.components.requester import BacklogRequester
+from source_backlog.components.space import Space
+from source_backlog.components.values import Row, as_instant
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
+
+# Which activities say that an object of a family may have changed; the deletions are not among them.
+ISSUE_CHANGED = frozenset([1, 2, 14, 35, 47])
+ISSUE_COMMENTED = ISSUE_CHANGED | {3, 17}
+WIKI_CHANGED = frozenset([5, 6])
+DOCUMENT_COMMENTED = frozenset([36, 38, 39, 40, 41, 42, 43, 44, 45, 46, 48, 49])
+PULL_REQUEST_CHANGED = frozenset([18, 19, 20, 21])
+
+ISSUE_DELETED = frozenset([4])
+WIKI_DELETED = frozenset([7])
+DOCUMENT_DELETED = frozenset([37])
+PULL_REQUEST_DELETED = frozenset([21])
+
+
+@dataclass(frozen=True)
+class Touched:
+    """One object that an activity names: its id, the number that its key is made of, if it has one, and when."""
+
+    activity: int
+    type: int
+    id: Any
+    key_id: Any
+    created: str | None
+
+
+class FeedTrimmed(Exception):
+    """Backlog no longer holds the activities that follow the one the last sync ended with."""
+
+
+class Feed:
+    """The part of the space's activity feed that is newer than the last sync, read once for all streams.
+
+    Why: the feed tells of what no time stamp shows (a plain comment does not move `issue.updated`), and every family
+    of streams asks it. One instance per sync, see `feed_of`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._touched: dict[Any, list[Touched]] = {}
+        self._from: int | None = None
+        self._head: int | None = None
+        self._trimmed: set[int] = set()
+
+    def head(self, requester: BacklogRequester) -> int:
+        """The id of the newest activity when it was first asked for in this sync; 0 for an empty feed.
+
+        What a stream has read after this moment holds everything up to this id.
+        """
+        with self._lock:
+            if self._head is None:
+                newest = rows_of(requester.get_json("space/activities", {"count": 1, "order": "desc"}))
+                self._head = newest[0]["id"] if newest else 0
+            return self._head
+
+    def touched(
+        self, requester: BacklogRequester, project_id: Any, after: int, types: frozenset[int]
+    ) -> dict[Any, Touched]:
+        """The objects of a project that activities of `types` newer than `after` name, each once.
+
+        Raises `FeedTrimmed` when the feed does not reach back to `after`.
+        """
+        with self._lock:
+            self._load(requester, after)
+            return {
+                touched.id: touched
+                for touched in self._touched.get(project_id, ())
+                if touched.type in types and touched.activity > after
+            }
+
+    def _load(self, requester: BacklogRequester, after: int) -> None:
+        if after in self._trimmed:
+            raise FeedTrimmed
+        if self._from is not None and after >= self._from:
+            return
+        found: dict[Any, list[Touched]] = {}
+        try:
+            for activity in newer_than(requester, after):
+                for touched in named_objects(activity):
+                    found.setdefault((activity.get("project") or {}).get("id"), []).append(touched)
+        except FeedTrimmed:
+            self._trimmed.add(after)
+            LOGGER.warning(
+                f"Backlog no longer holds the activities since the last sync (after {after}). Everything that they "
+                "could have pointed to is read again."
+            )
+            raise
+        self._touched, self._from = found, after
+
+
+def feed_of(space: Space) -> Feed:
+    """The feed that all streams of a sync share."""
+    return space.once("feed", Feed)
+
+
+def newer_than(requester: BacklogRequester, last: int | None) -> Iterator[Row]:
+    """The activities of the space after `last`, oldest first.
+
+    Raises `FeedTrimmed` before the first of them when Backlog no longer holds all of them.
+    """
+    first: list[int] = []
+
+    def fetch(page: Mapping[str, Any]) -> Any:
+        body = requester.get_json("space/activities", page)
+        if not first:
+            first.extend(row["id"] for row in rows_of(body)[:1])
+            # The bound itself comes first when it is still there (and the server counts it in): the usual case.
+            if last and first != [last] and not _reaches_back_to(requester, last):
+                raise FeedTrimmed
+        return body
+
+    return by_id(fetch, last)
+
+
+def _reaches_back_to(requester: BacklogRequester, activity_id: int) -> bool:
+    oldest = rows_of(requester.get_json("space/activities", {"count": 1, "order": "asc"}))
+    return bool(oldest) and oldest[0]["id"] <= activity_id
+
+
+def touched_ids(
+    space: Space, requester: BacklogRequester, project_id: Any, position: dict[str, Any], types: frozenset[int]
+) -> dict[Any, Touched]:
+    """The objects of a project that the feed names since the last sync (`position["activity"]`), by id.
+
+    When the feed does not reach back that far, the position is cleared: all objects are read again.
+    """
+    if "activity" not in position:
+        return {}
+    try:
+        return feed_of(space).touched(requester, project_id, position["activity"], types)
+    except FeedTrimmed:
+        position.clear()
+        return {}
+
+
+def named_objects(activity: Mapping[str, Any]) -> Iterator[Touched]:
+    """The objects that an activity names: `content.id`, and for bulk activities every entry of its list."""
+    content = activity.get("content")
+    if not isinstance(content, Mapping):
+        return
+    number, kind, created = activity["id"], activity.get("type") or 0, as_instant(activity.get("created"))
+    if content.get("id") is not None:
+        yield Touched(number, kind, content["id"], content.get("key_id", content.get("number")), created)
+    for several in ("link", "documents"):
+        entries = content.get(several)
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, Mapping) and entry.get("id") is not None:
+                yield Touched(number, kind, entry["id"], entry.get("key_id"), created)
