@@ -172,7 +172,7 @@ MAKE: dict[str, Make] = {
     "issue.milestone": embedded("milestone", of_issue),
     "issue.customFields": custom_field_values,
     "issue.relatedIssues": related,
-    "issue.participants": embedded("participants", of_issue),
+    "issue.participants": embedded("participants", lambda issue: {**of_issue(issue), "issueUpdated": None}),
     "comment.changeLog": changed_fields(*_ISSUE),
     "comment.notifications": embedded("notifications", of_comment(*_ISSUE)),
     "comment.stars": embedded("stars", of_comment(*_ISSUE)),
