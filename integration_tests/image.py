@@ -226,12 +226,11 @@ def make_stand_in(engine: Engine) -> None:
 
 
 def build(engine: Engine, tag: str) -> None:
-    """Build the Dockerfile with the arguments that `airbyte-cdk image build` passes."""
+    """Build the Dockerfile with the build arguments that `airbyte-cdk image build` passes."""
     if engine.name == "podman":
         make_stand_in(engine)
     engine.checked(
         "build",
-        "--platform=linux/amd64",
         f"--file={ROOT / 'Dockerfile'}",
         *("--build-arg", "CONNECTOR_NAME=source-backlog", "--build-arg", "EXTRA_PREREQS_SCRIPT="),
         *engine.build_options,
@@ -282,8 +281,10 @@ def mounted(folder: Path, **contents: Any) -> Path:
 
 
 def of_type(messages: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    """The bodies of the messages of one type, such as RECORD."""
-    return [message[kind.lower()] for message in messages if message["type"] == kind]
+    """The bodies of the messages of one type, such as RECORD or CONNECTION_STATUS."""
+    first, *others = kind.lower().split("_")
+    body = first + "".join(word.title() for word in others)
+    return [message[body] for message in messages if message["type"] == kind]
 
 
 @contextlib.contextmanager

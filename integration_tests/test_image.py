@@ -41,17 +41,12 @@ def space(engine: Engine) -> Iterator[EmulatedSpace]:
 @pytest.fixture
 def files(tmp_path: Path, space: EmulatedSpace) -> Path:
     """A folder for /secrets that holds a good config."""
-    # pytest keeps its folders to its own user; the container runs as another one.
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     return image.mounted(tmp_path, config=space.control("config"))
 
 
 @pytest.fixture(scope="module")
 def discovered(engine: Engine, space: EmulatedSpace, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("discover")
-    for outer in (folder, *folder.parents[:2]):
-        outer.chmod(0o755)
     image.mounted(folder, config=space.control("config"))
     return of_type(image.airbyte(engine, TAG, "discover", *CONFIG, files=folder), "CATALOG")
 
@@ -158,4 +153,3 @@ def test_sigterm_ends_a_waiting_container_quickly(engine: Engine) -> None:
     elapsed, code = image.seconds_to_stop(engine, TAG)
     assert elapsed < 3
     assert code != 0
-
