@@ -88,23 +88,20 @@ class NotificationRetriever(BacklogRetriever):
 
 @dataclass
 class WatchingRetriever(BacklogRetriever):
-    """The issues that the key's own user watches, the last changed first, until one is older than the last sync.
+    """The issues that the key's own user watches: all of them at every sync, a request per hundred.
 
-    Why: `sort=updated` exists, a filter by date does not; the path needs the user's own id.
+    Why: the path needs the user's own id; and `updated` does not move when the watched issue changes or is read, so
+    what a cursor on it left out would be out of date.
     """
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
-        """The changed watchings."""
+        """The watchings, the oldest first."""
         position = self.position(stream_slice)
-        since = position.get("updated") or ""
-        me = self.requester.get_json("users/myself")
-        path = f"users/{me['id']}/watchings"
-        order = {"sort": "updated", "order": "desc"}
+        path = f"users/{self.requester.get_json('users/myself')['id']}/watchings"
+        order = {"sort": "created", "order": "asc"}
         for watching in by_offset(lambda page: self.requester.get_json(path, {**order, **page})):
-            stamp = as_instant(watching.get("updated"))
-            if stamp and stamp < since:
-                break
-            position["updated"] = later(position.get("updated"), not_in_the_future(stamp))
+            stamp = not_in_the_future(as_instant(watching.get("updated")))
+            position["updated"] = later(position.get("updated"), stamp)
             yield under(watching, issueId=(watching.get("issue") or {}).get("id"))
         self.advance(stream_slice, position)
 
