@@ -85,8 +85,8 @@ class Faults:
     ) -> Fault:
         """Order a fault. ``path`` and ``query`` are regular expressions searched in the decoded path and query string.
 
-        ``status`` is 503 for the kinds ``status`` and ``html`` and 200 for the others unless given. ``body`` is text, or
-        anything that JSON can hold. Returns the fault; ``fault.struck`` counts.
+        ``status`` is 503 for the kinds ``status`` and ``html`` and 200 for the others unless given. ``body`` is text,
+        or anything that JSON can hold. Returns the fault; ``fault.struck`` counts.
         """
         if kind not in KINDS:
             raise ValueError(f"unknown kind of fault {kind!r}, expected one of {', '.join(KINDS)}")

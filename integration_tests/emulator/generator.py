@@ -323,7 +323,7 @@ class _History:
             moment += 60 + int(rng.expovariate(1 / (8 * DAY)))
             self._at(moment, "follow_up", issue)
         if doomed:
-            self._at(moment + DAY, "delete", issue)
+            self._at(rng.randrange(space.clock, self.end - 3 * DAY), "delete", issue)
 
     def _custom_value(self, project: Project, kind_id: int) -> dict[CustomField, Any]:
         random_ = self.rng.random
@@ -521,15 +521,12 @@ class _History:
 
 def _showcase(history: _History) -> None:
     """Every shape and event of the reference at least once, in the last three days, mostly in the first project."""
-    space, rng = history.space, history.rng
+    space = history.space
     space.set_now(history.end - 3 * DAY)
     project = next(iter(space.projects.values()))
-    tick = 97
-    done: list[Any] = []
 
     def step(result: Any = None) -> Any:
-        space.advance(tick)
-        done.append(result)
+        space.advance(97)
         return result
 
     issues = project.issues
@@ -612,7 +609,7 @@ def _showcase(history: _History) -> None:
 
     document = step(space.create_document(project, "ショーケース文書", "一行目\n\n三行目", emoji="📗", tags=["重要"]))
     child = step(space.create_document(project, "子文書", "", parent=document))
-    grandchild = step(space.create_document(project, "孫文書", "孫", parent=child))
+    step(space.create_document(project, "孫文書", "孫", parent=child))
     step(space.update_document(document, title="ショーケース文書 改", plain="更新しました"))
     step(space.attach_file_to_document(document, "添付 資料.pdf", 321))
     remark = step(space.comment_document(document, "よいと思います。", by="member"))
@@ -626,7 +623,6 @@ def _showcase(history: _History) -> None:
     trashed = step(space.create_document(project, "ごみ箱の文書", "捨てる"))
     step(space.create_document(project, "ごみ箱の子", parent=trashed))
     step(space.trash_document(trashed))
-    done.append(grandchild)
 
     repository = project.repositories[0]
     step(space.push(repository, ["初回コミット", "Fix typo"], by="member"))
@@ -651,13 +647,11 @@ def _showcase(history: _History) -> None:
     step(space.record(project, 33, {"id": 1, "something": {"new": [1, 2]}}, space.user("member")))
     nowhere = step(space.record(None, 33, {}, space.user("administrator")))
     nowhere.without_account = True
-    oldest: list[Activity] = space.activities[:3]
-    for activity in oldest:
+    for activity in space.activities[:3]:
         activity.without_account = True
     # People who are gone for good.
     third.created_user = third.updated_user = None
     third.forget()
-    rng.shuffle(done)
 
 
 def _day(seconds: int) -> str:

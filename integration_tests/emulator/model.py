@@ -16,10 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
-
-import orjson
 
 from .changes.documents import DocumentChanges
 from .changes.files import FileChanges
@@ -45,6 +43,7 @@ from .entities import (
     User,
     Watching,
     Wiki,
+    compact,
 )
 
 START = datetime(2026, 6, 30, 9, 0, 0, tzinfo=UTC)
@@ -62,7 +61,7 @@ class Settings:
     role_error_status: int = 403
     """HTTP status of an UnauthorizedOperationError (code 5): 403 or 401."""
     feature_off_status: int = 404
-    """Answer for a wiki, git, file sharing or document endpoint of a project that has it off: 404 (code 6) or 403 (code 2)."""
+    """Answer of wiki, git, file and document endpoints of a project that has them off: 404 (code 6) or 403 (code 2)."""
     archived_readable: bool = True
     """The contents of archived projects can be read; otherwise they answer as if not joined."""
     list_trashed_documents: bool = False
@@ -76,7 +75,7 @@ class Settings:
 class Ids:
     """Increasing ids with gaps, because the counters of the real service are shared by all spaces."""
 
-    BASES = {
+    BASES: ClassVar[dict[str, int]] = {
         "activity": 1_409_000_000,
         "comment": 1_245_000_000,
         "issue": 1_115_000_000,
@@ -152,8 +151,8 @@ class Space(IssueChanges, WikiChanges, DocumentChanges, GitChanges, FileChanges,
         ]
         self.licence: dict[str, Any] = {}
         self.capacity = 107_374_182_400
-        self.kept: dict[Any, tuple[int, Any]] = {}
-        self._visible: dict[tuple[int, bool], tuple[int, frozenset[int]]] = {}
+        self.kept: dict[Any, tuple[Any, Any]] = {}
+        self._visible: dict[tuple[int, bool], tuple[Any, frozenset[int]]] = {}
 
     # --- clock ---
 
@@ -251,6 +250,11 @@ class Space(IssueChanges, WikiChanges, DocumentChanges, GitChanges, FileChanges,
 
     # --- who sees what ---
 
+    @property
+    def state(self) -> tuple[int, bool]:
+        """Stays the same as long as every answer stays the same."""
+        return self.version, self.settings.archived_readable
+
     def visible_projects(self, user: User, *, contents: bool = False) -> list[Project]:
         """Projects that the user has joined, directly or through a team, in the order of their ids.
 
@@ -264,14 +268,14 @@ class Space(IssueChanges, WikiChanges, DocumentChanges, GitChanges, FileChanges,
 
     def _visible_ids(self, user: User, contents: bool) -> frozenset[int]:
         known = self._visible.get((user.id, contents))
-        if known is None or known[0] != self.version:
+        if known is None or known[0] != self.state:
             ids = frozenset(
                 project.id
                 for project in self.projects.values()
                 if user in project.all_members()
                 and (not contents or self.settings.archived_readable or not project.archived)
             )
-            known = self._visible[user.id, contents] = (self.version, ids)
+            known = self._visible[user.id, contents] = (self.state, ids)
         return known[1]
 
     def administers_any_project(self, user: User) -> bool:
@@ -297,7 +301,7 @@ class Space(IssueChanges, WikiChanges, DocumentChanges, GitChanges, FileChanges,
             id=self.ids.next("activity"),
             project=project,
             type=kind,
-            content=orjson.dumps(content),
+            content=compact(content),
             created_user=by,
             created=self._now,
             notifications=notifications,

@@ -35,7 +35,7 @@ ANONYMOUS = 0
 
 @dataclass(slots=True)
 class Request:
-    """A request as it is kept in the log. ``at`` is real time in epoch seconds; ``status`` 0 means no answer was given."""
+    """A request in the log. ``at`` is real time in epoch seconds; ``status`` 0 means that no answer was given."""
 
     method: str
     path: str

@@ -37,12 +37,27 @@ PROBLEMS = (
     "をリファクタリングする", " times out", "の手順書を作成する",
 )  # fmt: skip
 SENTENCES = (
-    "再現手順を確認しました。", "明日までに対応します。", "Fixed in the branch, please review.", "ご確認をお願いします。",
-    "お客様から問い合わせがありました。", "Works on staging now.", "原因はキャッシュの設定でした。", "見積もりは別途相談させてください。",
-    "ログを添付しました。\n\n```\nERROR 500: connection reset\n```", "了解です 👍", "仕様書の第3章を参照してください。",
-    "I could not reproduce this on Windows.", "本番環境へのリリースは来週月曜の予定です。", "LGTM!", "- 項目1\n- 項目2\n- 項目3",
-    "テスト環境で確認済みです。", "優先度を上げてください。", "We agreed on this in the weekly meeting.", "対応方針を変更します。", "「引用」と\"quotes\"、,カンマ\tタブ",
-)  # fmt: skip
+    "再現手順を確認しました。",
+    "明日までに対応します。",
+    "Fixed in the branch, please review.",
+    "ご確認をお願いします。",
+    "お客様から問い合わせがありました。",
+    "Works on staging now.",
+    "原因はキャッシュの設定でした。",
+    "見積もりは別途相談させてください。",
+    "ログを添付しました。\n\n```\nERROR 500: connection reset\n```",
+    "了解です 👍",
+    "仕様書の第3章を参照してください。",
+    "I could not reproduce this on Windows.",
+    "本番環境へのリリースは来週月曜の予定です。",
+    "LGTM!",
+    "- 項目1\n- 項目2\n- 項目3",
+    "テスト環境で確認済みです。",
+    "優先度を上げてください。",
+    "We agreed on this in the weekly meeting.",
+    "対応方針を変更します。",
+    '「引用」と"quotes"、,カンマ\tタブ',
+)
 FILES = (
     "構成図.png", "議事録 2026-05.docx", "screenshot.png", "エラーログ.txt", "見積書(最終版).xlsx", "report,final.csv",
     "画面遷移図.pdf", "データ移行手順.md", "error log.zip", "ロゴ案①.svg",

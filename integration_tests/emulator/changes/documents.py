@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ..entities import Attachment, Document, DocumentComment, DocumentReply, Project, Tag, User
+from ..entities import Attachment, Document, DocumentComment, DocumentReply, Notification, Project, Tag, User
 from .people import Who
 from .projects import Where
 
@@ -128,7 +128,8 @@ class DocumentChanges:
             updated=self.clock,
         )
         page.comments.append(comment)
-        self.record(page.project, 40, _comment_content(comment), actor)
+        told = self._tell(page.created_user, 14, actor, page, document_comment=comment)
+        self.record(page.project, 40, _comment_content(comment), actor, notifications=told)
         return comment
 
     def edit_document_comment(self: Space, comment: DocumentComment, plain: str, *, by: Who = None) -> DocumentComment:
@@ -160,7 +161,9 @@ class DocumentChanges:
             updated=self.clock,
         )
         comment.replies.append(reply)
-        self.record(comment.document.project, 43, _reply_content(reply), actor)
+        page = comment.document
+        told = self._tell(comment.created_user, 15, actor, page, document_comment=comment, document_reply=reply)
+        self.record(page.project, 43, _reply_content(reply), actor, notifications=told)
         return reply
 
     def edit_document_reply(self: Space, reply: DocumentReply, plain: str, *, by: Who = None) -> DocumentReply:
@@ -183,6 +186,13 @@ class DocumentChanges:
         self.record(page.project, 49, _content(page), actor, notifications=(told,))
 
     # --- inner workings ---
+
+    def _tell(
+        self: Space, person: User | None, reason: int, actor: User, page: Document, **about: Any
+    ) -> tuple[Notification, ...]:
+        if person is None or person is actor:
+            return ()
+        return (self.notify(person, reason, actor, page.project, document=page, **about),)
 
     def _new_document(self: Space, place: Project, title: str, plain: str, actor: User) -> Document:
         document = Document(

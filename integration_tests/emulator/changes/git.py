@@ -139,7 +139,7 @@ class GitChanges:
         by: Who = None,
         **fields: Any,
     ) -> PullRequestComment | None:
-        """Change ``summary``, ``description``, ``assignee`` or ``issue``: stamp, comment with change log, activity 19."""
+        """Change ``summary``, ``description``, ``assignee``, ``issue``: stamp, comment with change log, activity 19."""
         request, actor = self.pull_request(pull_request), self.user(by)
         changes = []
         for name, value in fields.items():

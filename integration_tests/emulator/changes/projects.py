@@ -286,7 +286,7 @@ class ProjectChanges:
         required: bool = False,
         **extra: Any,
     ) -> CustomField:
-        """``extra``: ``minimum``, ``maximum``, ``initial_value``, ``unit``, ``initial_date``, ``allow_add_item``, ``allow_input``."""
+        """``extra`` are the attributes of ``CustomField`` that only some types have (``minimum``, ``unit``, …)."""
         place = self.project(project)
         field = CustomField(
             id=self.ids.next("custom_field"),
@@ -351,7 +351,7 @@ class ProjectChanges:
     def update_webhook(
         self: Space, project: Where, webhook: Webhook | int | str, *, by: Who = None, **changes: Any
     ) -> Webhook:
-        """Change ``name``, ``description``, ``hook_url``, ``all_event`` or ``activity_type_ids``. Moves its ``updated``."""
+        """Change ``name``, ``description``, ``hook_url``, ``all_event``, ``activity_type_ids``; moves its ``updated``."""
         hook = self.one(self.project(project).webhooks, webhook)
         for name, value in changes.items():
             if name not in ("name", "description", "hook_url", "all_event", "activity_type_ids"):

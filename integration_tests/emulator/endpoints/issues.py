@@ -112,10 +112,10 @@ def matching(call: Call) -> list[Issue]:
     key = (call.user.id, orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS))
     kept = call.space.kept
     known = kept.get(key)
-    if known is None or known[0] != call.space.version:
+    if known is None or known[0] != call.space.state:
         if len(kept) > 200:
             kept.clear()
-        known = kept[key] = (call.space.version, _select(call))
+        known = kept[key] = (call.space.state, _select(call))
     return known[1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from bisect import bisect_left
 from typing import Any
 
 from ..api import ACTIVITIES, Binary, Call, get, missing
@@ -103,10 +104,11 @@ def user_activities(call: Call) -> Any:
 
 @get("/activities/{activity}")
 def activity(call: Call) -> Any:
-    found = call.part(call.space.activities, "activity", "activity")
-    if not visible(call)(found):
+    text, rows = call.parts["activity"], call.space.activities
+    position = bisect_left(rows, int(text), key=lambda row: row.id) if text.isdigit() else len(rows)
+    if position == len(rows) or rows[position].id != int(text) or not visible(call)(rows[position]):
         raise missing("activity")
-    return found.shape(single=True)
+    return rows[position].shape(single=True)
 
 
 def find_user(call: Call) -> User:
