@@ -225,14 +225,26 @@ def make_stand_in(engine: Engine) -> None:
         engine.checked("import", "--change=ENV TZ=UTC", tar, STAND_IN)
 
 
+def pull_base(engine: Engine) -> None:
+    """Have the base image that the Dockerfile pins; raises MeansMissing where the registry is out of reach."""
+    (base,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    if engine.run("image", "inspect", base).returncode == 0:
+        return
+    pulled = engine.run("pull", "--quiet", base)
+    if pulled.returncode:
+        raise MeansMissing(f"{base} cannot be pulled: {tail(pulled.stderr, lines=1)}")
+
+
 def build(engine: Engine, tag: str) -> None:
     """Build the Dockerfile with the build arguments that `airbyte-cdk image build` passes."""
     if engine.name == "podman":
         make_stand_in(engine)
+    else:
+        pull_base(engine)
     engine.checked(
         "build",
         f"--file={ROOT / 'Dockerfile'}",
-        *("--build-arg", "CONNECTOR_NAME=source-backlog", "--build-arg", "EXTRA_PREREQS_SCRIPT="),
+        *("--build-arg", "CONNECTOR_NAME=source-backlog", "--build-arg", "EXTRA_BUILD_SCRIPT="),
         *engine.build_options,
         *("--tag", tag, str(ROOT)),
         timeout=1200,
