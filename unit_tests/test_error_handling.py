@@ -1,0 +1,310 @@
+"""What each answer of Backlog leads to: the table of `BacklogErrorHandler`, row by row."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
+
+from source_backlog.components.errors import BacklogErrorHandler, UntilTheWindowEnds, error_of, path_of
+from source_backlog.components.space import Space
+
+SECRET = "kEy-that-nobody-may-see"
+HTML = b"<!DOCTYPE html><html><body>Maintenance</body></html>"
+CONFIG, TRANSIENT, SYSTEM = FailureType.config_error, FailureType.transient_error, FailureType.system_error
+
+Answer = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def handler(config: dict[str, Any], space: Space) -> BacklogErrorHandler:
+    return BacklogErrorHandler(config, {}, space)
+
+
+@pytest.fixture
+def oauth(config: dict[str, Any], space: Space) -> BacklogErrorHandler:
+    return BacklogErrorHandler({**config, "credentials": {"auth_type": "oauth2.0"}}, {}, space)
+
+
+def body(code: int | None, message: str = "No such thing.") -> bytes:
+    error = {"message": message, "moreInfo": ""} | ({} if code is None else {"code": code})
+    return json.dumps({"errors": [error]}).encode()
+
+
+def assert_sentence(resolution: ErrorResolution) -> str:
+    """The message is one that a user can read: a sentence, without a query or a secret.
+
+    A reason for skipping follows the object in the log and therefore begins in lower case.
+    """
+    message = resolution.error_message or ""
+    skipped = resolution.response_action == ResponseAction.IGNORE
+    assert message[:1].isupper() or skipped or message.startswith("acme.backlog.jp")
+    assert message.endswith(".")
+    for hidden in (SECRET, "apiKey", "?", "http://", "https://", "Traceback"):
+        assert hidden not in message
+    return message
+
+
+# status, code of the body (None: a body without one), path -> action, failure type, part of the message
+TABLE = [
+    (400, 7, "issues/1", ResponseAction.FAIL, SYSTEM, "Backlog rejected the request issues/1 with status 400: No such"),
+    (400, 2, "projects/1/customFields", ResponseAction.IGNORE, None, "the plan of the space does not include it"),
+    (400, 5, "projects/1/webhooks", ResponseAction.IGNORE, None, "does not have the permission"),
+    (400, 6, "issues/1/comments", ResponseAction.IGNORE, None, "It was deleted or is no longer visible"),
+    (401, 11, "issues", ResponseAction.FAIL, CONFIG, "acme.backlog.jp does not accept the API key"),
+    (401, None, "issues", ResponseAction.FAIL, CONFIG, "acme.backlog.jp does not accept the API key"),
+    (401, 5, "users", ResponseAction.IGNORE, None, "the user of the key does not have the permission"),
+    (401, 5, "projects", ResponseAction.FAIL, CONFIG, "Backlog refuses projects: the user of the key does not"),
+    (401, 12, "issues", ResponseAction.FAIL, CONFIG, "two-factor authentication"),
+    (402, None, "projects/1/customFields", ResponseAction.IGNORE, None, "does not have the permission"),
+    (402, 2, "projects/1/git/repositories", ResponseAction.IGNORE, None, "the plan of the space does not include it"),
+    (402, 3, "projects/1/customFields", ResponseAction.FAIL, CONFIG, "The licence of the Backlog space has expired"),
+    (403, 3, "issues", ResponseAction.FAIL, CONFIG, "The licence of the Backlog space has expired"),
+    (403, 4, "users/1/stars", ResponseAction.FAIL, CONFIG, "Backlog refuses access from this IP address"),
+    (403, 5, "projects/1/webhooks", ResponseAction.IGNORE, None, "does not have the permission"),
+    (403, 2, "projects/1/customFields", ResponseAction.IGNORE, None, "the plan of the space does not include it"),
+    (403, None, "users", ResponseAction.IGNORE, None, "does not have the permission"),
+    (403, None, "users/myself", ResponseAction.FAIL, CONFIG, "Backlog refuses users/myself"),
+    (403, None, "issues", ResponseAction.FAIL, CONFIG, "Use the key of a user who may read issues"),
+    (403, 12, "users", ResponseAction.FAIL, CONFIG, "two-factor authentication"),
+    (404, 6, "issues/1", ResponseAction.IGNORE, None, "Backlog answers 'No such thing'. It was deleted"),
+    (404, 6, "issues", ResponseAction.IGNORE, None, "Backlog answers 'No such thing'"),
+    (404, None, "projects/1/users", ResponseAction.IGNORE, None, "It was deleted or is no longer visible"),
+    (404, 6, "projects", ResponseAction.FAIL, CONFIG, "acme.backlog.jp has no projects (No such thing)"),
+    (404, None, "space", ResponseAction.FAIL, CONFIG, "acme.backlog.jp has no space"),
+    (404, None, "users/myself", ResponseAction.FAIL, CONFIG, "Check the space domain"),
+    (404, None, "priorities", ResponseAction.FAIL, CONFIG, "Check the space domain"),
+    (404, None, "resolutions", ResponseAction.FAIL, CONFIG, "Check the space domain"),
+    (404, None, "space/activities", ResponseAction.FAIL, CONFIG, "Check the space domain"),
+    (408, None, "issues", ResponseAction.RETRY, TRANSIENT, "Backlog answered issues with status 408"),
+    (409, None, "issues", ResponseAction.FAIL, SYSTEM, "with status 409"),
+    (418, 99, "issues", ResponseAction.FAIL, SYSTEM, "with status 418"),
+    (429, 13, "issues", ResponseAction.RATE_LIMITED, TRANSIENT, "Backlog's rate limit was exceeded on issues"),
+    (429, None, "issues", ResponseAction.RATE_LIMITED, TRANSIENT, "rate limit"),
+    (403, 13, "issues", ResponseAction.RATE_LIMITED, TRANSIENT, "rate limit"),
+    (500, 1, "issues", ResponseAction.RETRY, TRANSIENT, "Backlog answered issues with status 500"),
+    (500, 6, "issues/1", ResponseAction.RETRY, TRANSIENT, "status 500"),
+    (502, None, "issues", ResponseAction.RETRY, TRANSIENT, "status 502"),
+    (503, None, "issues", ResponseAction.RETRY, TRANSIENT, "It may be overloaded or under maintenance"),
+    (504, None, "issues", ResponseAction.RETRY, TRANSIENT, "status 504"),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "path", "action", "failure", "part"), TABLE)
+def test_every_row_of_the_table(
+    handler: BacklogErrorHandler,
+    response: Answer,
+    status: int,
+    code: int | None,
+    path: str,
+    action: ResponseAction,
+    failure: FailureType | None,
+    part: str,
+) -> None:
+    resolution = handler.interpret_response(response(status, body(code), path))
+    assert resolution.response_action == action
+    assert resolution.failure_type == failure
+    assert part in assert_sentence(resolution)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        HTML,
+        b"{",
+        b"[]",
+        b"null",
+        b"7",
+        b'{"errors":null}',
+        b'{"errors":["no"]}',
+        b'{"errors":[{"code":"x","message":null}]}',
+        b"\xff\xfe",
+    ],
+)
+@pytest.mark.parametrize(
+    ("status", "path", "action"),
+    [
+        (400, "issues", ResponseAction.FAIL),
+        (401, "issues", ResponseAction.FAIL),
+        (402, "users", ResponseAction.IGNORE),
+        (403, "users", ResponseAction.IGNORE),
+        (404, "issues/1", ResponseAction.IGNORE),
+        (404, "projects", ResponseAction.FAIL),
+        (429, "issues", ResponseAction.RATE_LIMITED),
+        (503, "issues", ResponseAction.RETRY),
+    ],
+)
+def test_a_body_of_any_kind_leaves_the_status_to_decide(
+    handler: BacklogErrorHandler, response: Answer, status: int, path: str, action: ResponseAction, content: bytes
+) -> None:
+    resolution = handler.interpret_response(response(status, content, path, content_type="text/html"))
+    assert resolution.response_action == action
+    message = assert_sentence(resolution)
+    assert "<" not in message
+    assert "None" not in message
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{}", b'[{"id":1}]', b' {"id":1}\n'])
+def test_a_json_object_or_list_is_a_success(handler: BacklogErrorHandler, response: Answer, content: bytes) -> None:
+    for content_type in ("application/json;charset=utf-8", "application/json", "text/plain", ""):
+        resolution = handler.interpret_response(response(200, content, content_type=content_type))
+        assert resolution.response_action == ResponseAction.SUCCESS
+
+
+@pytest.mark.parametrize("content", [b"", HTML, b'[{"id":1},{"id"', b"null", b"true", b"42", b'"no"', b"\xff\xfe\x00"])
+@pytest.mark.parametrize("content_type", ["text/html", "application/json"])
+def test_a_200_that_is_no_page_of_backlog_is_tried_again(
+    handler: BacklogErrorHandler, response: Answer, content: bytes, content_type: str
+) -> None:
+    resolution = handler.interpret_response(response(200, content, content_type=content_type))
+    assert resolution.response_action == ResponseAction.RETRY
+    assert resolution.failure_type == TRANSIENT
+    message = assert_sentence(resolution)
+    assert message.startswith("acme.backlog.jp answered issues/1 with something that is not JSON of Backlog.")
+
+
+def test_the_bytes_of_a_file_are_not_taken_for_json(handler: BacklogErrorHandler, response: Answer) -> None:
+    answer = response(200, b"\x89PNG", "issues/1/attachments/2", content_type="application/octet-stream")
+    assert handler.interpret_response(answer).response_action == ResponseAction.SUCCESS
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_stops_with_a_remedy(handler: BacklogErrorHandler, response: Answer, status: int) -> None:
+    answer = response(status, b"", Location=f"https://login.example.com/?apiKey={SECRET}")
+    resolution = handler.interpret_response(answer)
+    assert (resolution.response_action, resolution.failure_type) == (ResponseAction.FAIL, CONFIG)
+    assert "acme.backlog.jp redirects to another address" in assert_sentence(resolution)
+
+
+def test_a_401_of_oauth_renews_the_token_first(oauth: BacklogErrorHandler, response: Answer) -> None:
+    resolution = oauth.interpret_response(response(401, b""))
+    assert resolution.response_action == ResponseAction.REFRESH_TOKEN_THEN_RETRY
+    assert resolution.failure_type == CONFIG
+    assert "Authenticate the source again" in assert_sentence(resolution)
+
+
+def test_a_missing_permission_does_not_renew_the_token(oauth: BacklogErrorHandler, response: Answer) -> None:
+    resolution = oauth.interpret_response(response(401, body(5), "users"))
+    assert resolution.response_action == ResponseAction.IGNORE
+
+
+URL = f"https://acme.backlog.jp/api/v2/issues?apiKey={SECRET}&projectId[]=1"
+POOL = f"HTTPSConnectionPool(host='acme.backlog.jp', port=443): Max retries exceeded with url: {URL}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        (requests.exceptions.ConnectTimeout, "acme.backlog.jp did not answer issues in time."),
+        (requests.exceptions.ReadTimeout, "acme.backlog.jp did not answer issues in time."),
+        (requests.exceptions.SSLError, "The certificate of acme.backlog.jp could not be verified."),
+        (requests.exceptions.ChunkedEncodingError, "The answer of acme.backlog.jp to issues broke off."),
+        (requests.exceptions.ContentDecodingError, "The answer of acme.backlog.jp to issues broke off."),
+        (requests.exceptions.ConnectionError, "Could not reach acme.backlog.jp."),
+        (requests.exceptions.ProxyError, "Could not reach acme.backlog.jp."),
+        (requests.exceptions.RequestException, "Could not reach acme.backlog.jp."),
+    ],
+)
+@pytest.mark.parametrize("with_request", [True, False])
+def test_a_network_failure_is_tried_again_and_shows_neither_url_nor_query(
+    handler: BacklogErrorHandler, kind: type[requests.RequestException], part: str, with_request: bool
+) -> None:
+    error = kind(POOL, request=requests.Request("GET", URL).prepare() if with_request else None)
+    resolution = handler.interpret_response(error)
+    assert (resolution.response_action, resolution.failure_type) == (ResponseAction.RETRY, TRANSIENT)
+    message = assert_sentence(resolution)
+    if with_request:
+        assert message.startswith(part)
+    assert "projectId" not in message
+    assert "HTTPSConnectionPool" not in message
+
+
+def test_nothing_at_all_is_tried_again(handler: BacklogErrorHandler) -> None:
+    resolution = handler.interpret_response(None)
+    assert (resolution.response_action, resolution.failure_type) == (ResponseAction.RETRY, TRANSIENT)
+    assert_sentence(resolution)
+
+
+@pytest.mark.parametrize(("status", "code", "path"), [row[:3] for row in TABLE if row[3] == ResponseAction.IGNORE])
+def test_what_is_skipped_leaves_one_warning_with_the_object_and_the_reason(
+    handler: BacklogErrorHandler,
+    response: Answer,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    code: int | None,
+    path: str,
+) -> None:
+    resolution = handler.interpret_response(response(status, body(code), path))
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage() == f"Skipped {path}: {resolution.error_message}"
+
+
+def test_an_object_that_was_only_probed_leaves_no_warning(
+    handler: BacklogErrorHandler, response: Answer, space: Space, caplog: pytest.LogCaptureFixture
+) -> None:
+    space.probed.add("issues/1")
+    assert handler.interpret_response(response(404, body(6), "issues/1")).response_action == ResponseAction.IGNORE
+    assert caplog.records == []
+    handler.interpret_response(response(404, body(6), "issues/2"))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.parametrize(("status", "code", "path"), [row[:3] for row in TABLE if row[3] != ResponseAction.IGNORE])
+def test_what_is_not_skipped_leaves_no_warning(
+    handler: BacklogErrorHandler,
+    response: Answer,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    code: int | None,
+    path: str,
+) -> None:
+    handler.interpret_response(response(status, body(code), path))
+    assert caplog.records == []
+
+
+def test_the_numbers_of_retries_are_those_of_the_space(handler: BacklogErrorHandler, space: Space) -> None:
+    assert handler.max_retries == space.retries == 2
+    assert handler.max_time == 900
+
+
+def test_the_wait_after_a_429_ends_with_the_window(space: Space, response: Answer, clock: Any) -> None:
+    told = {"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(clock.now + 23)}
+    refused = response(429, body(13), **told)
+    space.limits.acquire(refused.url)
+    space.limits.release(refused.url, refused)
+    assert UntilTheWindowEnds(space).backoff_time(refused, 1) == 23
+
+
+def test_the_wait_after_a_429_without_headers_grows_to_a_minute(space: Space, response: Answer) -> None:
+    waits = [UntilTheWindowEnds(space).backoff_time(response(429), attempt) for attempt in range(1, 9)]
+    assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_other_failures_keep_the_waits_of_the_cdk(space: Space, response: Answer) -> None:
+    strategy = UntilTheWindowEnds(space)
+    assert strategy.backoff_time(response(503), 1) is None
+    assert strategy.backoff_time(requests.exceptions.ConnectTimeout(), 1) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://acme.backlog.jp/api/v2/issues/1/comments?apiKey=x", "issues/1/comments"),
+        ("https://acme.backlog.jp/api/v2/projects/1/files/metadata/", "projects/1/files/metadata"),
+        ("https://acme.backlog.jp/api/v2/wikis/1?next=/api/v2/space", "wikis/1"),
+        (None, ""),
+        ("", ""),
+    ],
+)
+def test_messages_show_the_path_below_the_api(url: str | None, path: str) -> None:
+    assert path_of(url) == path
+
+
+def test_the_first_of_several_errors_counts(response: Answer) -> None:
+    several = {"errors": [{"message": "No project.", "code": 6}, {"message": "x", "code": 7}]}
+    assert error_of(response(404, json.dumps(several).encode())) == (6, "No project.")
