@@ -71,10 +71,12 @@ class SourceBacklog(YamlDeclarativeSource):
         for stream in streams:
             cursor = self.space.cursors.get(stream.name)
             if cursor is not None and isinstance(stream, DefaultStream):
-                # The CDK has no way to declare a cursor class of one's own: see `Checkpoints`.
+                # The CDK has no way to declare a cursor class of one's own, nor files without its `FileUploader`: see
+                # `Checkpoints` and `FileRetriever`.
                 cursor.bind(self._connector_state_manager, self._message_repository)
                 stream._cursor = cursor
                 stream._cursor_field = CursorField(cursor.cursor_field)
+                stream._supports_file_transfer = stream.name in self.space.file_streams
         return streams
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:

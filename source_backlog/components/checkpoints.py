@@ -70,6 +70,10 @@ class Checkpoints(PartitionRouter, Cursor):
         """
         self._pending[_key(stream_slice)] = position
 
+    def pending(self, stream_slice: StreamSlice) -> Position:
+        """The position of the last `advance`, or the old one."""
+        return copy.deepcopy(self._pending.get(_key(stream_slice)) or self.position(stream_slice))
+
     def checkpoint(self, stream_slice: StreamSlice) -> None:
         """Emit the state in the middle of a partition, with the position of the last `advance`."""
         self._commit(_key(stream_slice))

@@ -1,6 +1,7 @@
 """What each answer of Backlog means: one table, keyed by status and by the `code` of the error body."""
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
 from typing import Any
@@ -30,6 +31,10 @@ AUTHENTICATION, MFA_REQUIRED, TOO_MANY_REQUESTS = 11, 12, 13
 BASE_ENDPOINTS = frozenset(
     ["space", "users/myself", "projects", "issues", "priorities", "resolutions", "space/activities"]
 )
+
+
+# Bodies that are files: not JSON, and not to be read into memory.
+DOWNLOAD = re.compile(r"/(attachments|files)/\d+$")
 
 
 def path_of(url: str | None) -> str:
@@ -148,7 +153,7 @@ class BacklogErrorHandler(ErrorHandler):
         )
 
     def _interpret_success(self, response: requests.Response, path: str) -> ErrorResolution:
-        if not response.headers.get("Content-Type", "").startswith("application/octet-stream"):
+        if not DOWNLOAD.search(path):
             try:
                 body = body_of(response)
             except orjson.JSONDecodeError:

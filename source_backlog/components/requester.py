@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -82,15 +83,26 @@ class BacklogClient(HttpClient):
         """
 
         def fetch() -> requests.Response:
-            try:
-                _, response = self.send_request("GET", url, request_kwargs={}, headers=headers, params=params)
-            except AirbyteTracedException as error:
-                raise _readable(error, url) from error
-            return response
+            return self._request(url, headers, params)
 
         if not self._space.has_several_readers(path_of(url)):
             return fetch()
         return self._space.responses.get(f"{url}?{urlencode(params, doseq=True)}", fetch)
+
+    def open(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+        """The response to a download, its body not yet read."""
+        return self._request(url, headers, {}, stream=True)
+
+    def _request(
+        self, url: str, headers: Mapping[str, str], params: Mapping[str, Any], stream: bool = False
+    ) -> requests.Response:
+        try:
+            _, response = self.send_request(
+                "GET", url, request_kwargs={"stream": stream}, headers=headers, params=params
+            )
+        except AirbyteTracedException as error:
+            raise _readable(error, url) from error
+        return response
 
 
 @dataclass
@@ -143,6 +155,20 @@ class BacklogRequester(HttpRequester):
         """
         response = self.send_request(path=path, request_params=params or {})
         return body_of(response) if response is not None and response.ok else None
+
+    def download(self, path: str, target: Path) -> int | None:
+        """Stream `GET /api/v2/{path}` into the file `target`; gives its size in bytes, or None when it was skipped.
+
+        Raises `AirbyteTracedException` when Backlog does not answer, `requests.RequestException` when the body breaks
+        off.
+        """
+        with self._client.open(f"{self.get_url()}{path}", self._auth_header()) as response:
+            if not response.ok:
+                return None
+            with target.open("wb") as file:
+                for chunk in response.iter_content(1024 * 1024):
+                    file.write(chunk)
+        return target.stat().st_size
 
     def exists(self, path: str) -> bool:
         """Whether Backlog has an object under `path`; a user who may not see it gets the same answer."""

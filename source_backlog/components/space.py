@@ -45,6 +45,7 @@ class Space:
         self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=num_workers)
         self.slots = threading.BoundedSemaphore(num_workers)
         self.cursors: dict[str, Any] = {}
+        self.file_streams: set[str] = set()
         self.memory: dict[str, Any] = {}
         self.lock = threading.RLock()
         self._locks: dict[str, threading.RLock] = collections.defaultdict(threading.RLock)
