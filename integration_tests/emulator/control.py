@@ -73,41 +73,57 @@ def config(server: Server, given: dict[str, Any], rest: str) -> Any:
 
 
 def change(server: Server, given: dict[str, Any], rest: str) -> Any:
-    """``POST /_control/change/<method>`` with its arguments; ``{"comment": …}`` and the like are found by id."""
+    """``POST /_control/change/<method>`` with its arguments.
+
+    Where a method takes an object that has no id of its own (a comment, a reply, a watching, a notification), its id is
+    looked up. ``target`` of a star and ``thing`` that is viewed are written ``{"comment": 123}``, ``{"wiki": 5}``, ….
+    """
     method = CHANGES[rest]
     with server.space.lock:
         for name, find in REFERENCES.items():
-            if name in given and isinstance(given[name], int | str) and name in method.__annotations__:
-                given[name] = find(server, given, given[name]) or given[name]
+            if name in given and name in method.__annotations__ and "str" not in method.__annotations__[name]:
+                given[name] = find(server, given[name])
+        for name in ("target", "thing"):
+            if isinstance(given.get(name), dict):
+                ((kind, identity),) = given[name].items()
+                finders = {
+                    **REFERENCES,
+                    **{each: _by_model(each) for each in ("issue", "project", "wiki", "pull_request")},
+                }
+                given[name] = finders[kind](server, identity)
         return _shown(method(server.space, **given))
 
 
-def _comment(server: Server, given: dict[str, Any], identity: int | str) -> Any:
+def _by_model(kind: str) -> Any:
+    return lambda server, identity: getattr(server.space, kind)(identity)
+
+
+def _comment(server: Server, identity: int | str) -> Any:
     space = server.space
     for holders in (space.issues, space.pull_requests, space.documents):
         for holder in holders.values():
             for each in holder.comments:
                 if each.id == identity:
                     return each
-    return None
+    raise KeyError(f"no comment {identity}")
 
 
-def _reply(server: Server, given: dict[str, Any], identity: int | str) -> Any:
+def _reply(server: Server, identity: int | str) -> Any:
     for document in server.space.documents.values():
         for comment in document.comments:
             for reply in comment.replies:
                 if reply.id == identity:
                     return reply
-    return None
+    raise KeyError(f"no reply {identity}")
 
 
 def _own(kind: str) -> Any:
-    def find(server: Server, given: dict[str, Any], identity: int | str) -> Any:
+    def find(server: Server, identity: int | str) -> Any:
         for user in server.space.users.values():
             for each in getattr(user, kind):
                 if each.id == identity:
                     return each
-        return None
+        raise KeyError(f"nothing with id {identity}")
 
     return find
 

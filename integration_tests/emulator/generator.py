@@ -553,6 +553,7 @@ def _showcase(history: _History) -> None:
         )
     )
     step(space.update_issue(second, issue_type=bug, custom_fields={named["確認項目"]: [], named["環境"]: None}))
+    step(space.update_issue(first, versions=["v1.0"], milestones=["v2.0", "v3.0"], categories=project.categories[:2]))
     step(space.update_issue(first, status=4, resolution=0, comment="完了しました。", notify=["member"]))
     step(space.update_issue(second, priority=None, description=None, assignee="member"))
     step(space.attach_file(first, "設計書①.pdf", 12_345))

@@ -103,7 +103,7 @@ class Server:
             method=incoming.method,
             path=path,
             query=parse_qsl(raw_query, keep_blank_values=True),
-            headers=dict(incoming.headers),
+            headers={str.__str__(name): value for name, value in incoming.headers.items()},
             at=time.time(),
         )
         if incoming.method != "GET":

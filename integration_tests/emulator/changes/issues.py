@@ -510,7 +510,7 @@ class IssueChanges:
                 issue.custom_values = {}
             issue.custom_values[field.id] = value
             # The type comes as number or as text, depending on the age of the record.
-            type_id = field.type_id if issue.number % 2 else str(field.type_id)
+            type_id = field.type_id if (issue.number + field.id) % 2 else str(field.type_id)
             log.append(Change(field.name, field.display(value), field.display(old), attribute=(field.id, type_id)))
         return log
 

@@ -50,7 +50,7 @@ class PeopleChanges:
         return user
 
     def update_user(self: Space, user: Who, **changes: Any) -> User:
-        """Change ``name``, ``role_type``, ``lang``, ``mail_address``, ``nulab_id``, ``keyword``. No activity, no stamp."""
+        """Change ``name``, ``role_type``, ``lang``, ``mail_address``, ``nulab_id``, ``keyword``. Leaves no trace."""
         person = self.user(user)
         for name, value in changes.items():
             if name not in ("name", "role_type", "lang", "mail_address", "nulab_id", "keyword"):

@@ -351,7 +351,7 @@ class ProjectChanges:
     def update_webhook(
         self: Space, project: Where, webhook: Webhook | int | str, *, by: Who = None, **changes: Any
     ) -> Webhook:
-        """Change ``name``, ``description``, ``hook_url``, ``all_event``, ``activity_type_ids``; moves its ``updated``."""
+        """Change ``name``, ``description``, ``hook_url``, ``all_event`` or ``activity_type_ids``; stamped."""
         hook = self.one(self.project(project).webhooks, webhook)
         for name, value in changes.items():
             if name not in ("name", "description", "hook_url", "all_event", "activity_type_ids"):
