@@ -1,0 +1,321 @@
+"""`BacklogRequester` over the real HTTP client: where the key goes, what is followed, how a failure ends."""
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_backlog.components.requester import BacklogRequester
+from source_backlog.components.space import Space
+from source_backlog.source import SourceBacklog
+
+SECRET = "kEy-that-nobody-may-see"
+BASE = "https://acme.backlog.jp/api/v2/"
+ISSUES = f"{BASE}issues"
+SENT = requests.Request("GET", f"{ISSUES}?keyword=confidential").prepare()
+
+
+@pytest.fixture(autouse=True)
+def limits_known(space: Space, clock: Any) -> None:
+    """`GET /rateLimit` has been answered, and no retry sleeps."""
+    space.memory["rate limit"] = None
+
+
+def failure(requester: BacklogRequester, path: str = "issues") -> AirbyteTracedException:
+    with pytest.raises(AirbyteTracedException) as raised:
+        requester.get_json(path, {"keyword": "confidential"})
+    return raised.value
+
+
+def test_the_key_is_in_the_header_and_nowhere_else(requester: BacklogRequester, requests_mock: Any) -> None:
+    requests_mock.get(ISSUES, json=[{"id": 1}])
+    assert requester.get_json("issues", {"projectId[]": 7}) == [{"id": 1}]
+    sent = requests_mock.last_request
+    assert sent.headers["Backlog-API-Key"] == SECRET
+    assert SECRET not in sent.url
+    assert sent.method == "GET"
+    assert sent.body is None
+
+
+def test_only_the_given_parameters_are_sent(requester: BacklogRequester, requests_mock: Any) -> None:
+    """Backlog rejects unknown parameters on several endpoints."""
+    requests_mock.get(ISSUES, json=[])
+    requester.get_json("issues", {"id[]": [1, 2], "count": 100})
+    assert requests_mock.last_request.query == "id%5b%5d=1&id%5b%5d=2&count=100"
+    requester.get_json("issues")
+    assert requests_mock.last_request.query == ""
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(requester: BacklogRequester, requests_mock: Any, status: int) -> None:
+    elsewhere = requests_mock.get("https://evil.example.com/", json=[])
+    requests_mock.get(ISSUES, status_code=status, headers={"Location": "https://evil.example.com/"})
+    error = failure(requester)
+    assert not elsewhere.called
+    assert requests_mock.call_count == 1
+    assert error.failure_type == FailureType.config_error
+    assert error.message and error.message.startswith("acme.backlog.jp redirects to another address.")
+
+
+def test_what_is_gone_gives_none(requester: BacklogRequester, requests_mock: Any) -> None:
+    requests_mock.get(f"{BASE}issues/1", status_code=404, json={"errors": [{"message": "No issue.", "code": 6}]})
+    assert requester.get_json("issues/1") is None
+    assert requests_mock.call_count == 1
+
+
+def test_what_is_gone_does_not_exist_and_what_is_there_does(
+    requester: BacklogRequester, requests_mock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests_mock.get(f"{BASE}issues/1", status_code=404, json={"errors": [{"message": "No issue.", "code": 6}]})
+    requests_mock.get(f"{BASE}issues/2", json={"id": 2})
+    assert not requester.exists("issues/1")
+    assert requester.exists("issues/2")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_failure_is_tried_again_and_then_succeeds(
+    requester: BacklogRequester, requests_mock: Any, clock: Any
+) -> None:
+    requests_mock.get(ISSUES, [{"status_code": 503}, {"text": "<html>"}, {"json": [{"id": 1}]}])
+    assert requester.get_json("issues") == [{"id": 1}]
+    assert requests_mock.call_count == 3
+    assert sum(clock.waits) >= 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (
+            {"status_code": 503, "text": "<html>"},
+            "Backlog answered issues with status 503. It may be overloaded or under maintenance.",
+        ),
+        (
+            {"exc": requests.exceptions.ConnectionError(f"url: {ISSUES}?keyword=confidential", request=SENT)},
+            "Could not reach acme.backlog.jp. Check the space domain and the network between Airbyte and Backlog.",
+        ),
+        (
+            {"exc": requests.exceptions.ReadTimeout(f"url: {ISSUES}?keyword=confidential", request=SENT)},
+            "acme.backlog.jp did not answer issues in time. Check the space domain and the network between Airbyte "
+            "and Backlog.",
+        ),
+        (
+            {"text": "<html>"},
+            "acme.backlog.jp answered issues with something that is not JSON of Backlog. If this persists, check "
+            "that the space domain is the host name that your browser shows when you are logged in to Backlog.",
+        ),
+        (
+            {"status_code": 429},
+            "Backlog's rate limit was exceeded on issues. Lower the share of requests or the number of workers.",
+        ),
+    ],
+)
+def test_when_the_retries_are_used_up_the_message_is_one_clean_sentence(
+    requester: BacklogRequester, requests_mock: Any, answer: dict[str, Any], sentence: str
+) -> None:
+    requests_mock.get(ISSUES, **answer)
+    error = failure(requester)
+    assert error.message == sentence
+    assert error.failure_type == FailureType.transient_error
+    assert requests_mock.call_count == 3, "retries is 2"
+    assert "confidential" not in (error.internal_message or "")
+
+
+def test_a_config_error_is_not_tried_again(requester: BacklogRequester, requests_mock: Any) -> None:
+    requests_mock.get(ISSUES, status_code=401, json={"errors": [{"message": "Authentication failure.", "code": 11}]})
+    error = failure(requester)
+    assert requests_mock.call_count == 1
+    assert error.failure_type == FailureType.config_error
+    assert error.message and error.message.startswith("acme.backlog.jp does not accept the API key.")
+
+
+def test_a_failure_logs_no_error_and_no_url(
+    requester: BacklogRequester, requests_mock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests_mock.get(ISSUES, status_code=401, text=f"{SECRET} is wrong")
+    with caplog.at_level(logging.INFO):
+        failure(requester)
+    logged = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("airbyte"))
+    assert SECRET not in logged
+    assert "confidential" not in logged
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_a_429_waits_until_the_window_ends_and_then_succeeds(
+    requester: BacklogRequester, requests_mock: Any, clock: Any
+) -> None:
+    start = clock.now
+    told = {"X-RateLimit-Limit": "150", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(start) + 37)}
+    refused = {"status_code": 429, "json": {"errors": [{"message": "Too many", "code": 13}]}, "headers": told}
+    requests_mock.get(ISSUES, [refused, {"json": [{"id": 1}]}])
+    assert requester.get_json("issues") == [{"id": 1}]
+    assert 37 <= clock.now - start <= 39
+
+
+def test_two_failing_streams_do_not_share_their_memory_of_attempts(
+    requester: BacklogRequester, requests_mock: Any
+) -> None:
+    requests_mock.get(ISSUES, status_code=503)
+    for _ in range(3):
+        failure(requester)
+    assert requests_mock.call_count == 9
+
+
+def test_at_most_num_workers_requests_are_under_way(
+    requester: BacklogRequester, space: Space, response: Callable[..., requests.Response]
+) -> None:
+    lock, full, go = threading.Lock(), threading.Event(), threading.Event()
+    under_way, peaks = [0], []
+
+    class SlowServer(requests.adapters.BaseAdapter):
+        def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+            with lock:
+                under_way[0] += 1
+                peaks.append(under_way[0])
+                if under_way[0] == space.num_workers:
+                    full.set()
+            assert go.wait(5)
+            with lock:
+                under_way[0] -= 1
+            return response(200, b"[]")
+
+    session = requester._client._session
+    session.mount("https://", SlowServer())
+    prepared = [requests.Request("GET", ISSUES).prepare() for _ in range(6)]
+    threads = [threading.Thread(target=session.send, args=(one,), daemon=True) for one in prepared]
+    for thread in threads:
+        thread.start()
+    assert full.wait(5)
+    go.set()
+    for thread in threads:
+        thread.join(5)
+    assert len(peaks) == 6
+    assert max(peaks) == space.num_workers == 2
+
+
+def test_a_requester_needs_a_space(config: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Space"):
+        BacklogRequester(name="stream", config=config, parameters={}, url=BASE)
+
+
+OAUTH = {
+    "auth_type": "oauth2.0",
+    "client_id": "client-id-of-us",
+    "client_secret": "client-secret-of-us",
+    "access_token": "old-access-token",
+    "refresh_token": "old-refresh-token",
+    "token_expiry_date": "2020-01-01T00:00:00Z",
+}
+
+
+def requester_of(config: dict[str, Any], stream: str = "users") -> Any:
+    """The requester of a stream as the manifest declares it."""
+    source = SourceBacklog(config=config)
+    streams = {one.name: one for one in source.streams(config)}
+    source.space.retries = 1
+    source.space.memory["rate limit"] = None
+    retriever: Any = streams[stream]._stream_partition_generator._partition_factory._retriever  # type: ignore[attr-defined]
+    return retriever.requester
+
+
+def test_the_manifest_sends_the_key_in_the_header(config: dict[str, Any], requests_mock: Any) -> None:
+    requests_mock.get(f"{BASE}users", json=[])
+    requester = requester_of(config)
+    requester.get_json("users")
+    assert requests_mock.last_request.url == f"{BASE}users"
+    assert requests_mock.last_request.headers["Backlog-API-Key"] == SECRET
+    assert "Authorization" not in requests_mock.last_request.headers
+
+
+def test_only_a_loopback_host_is_asked_over_http(config: dict[str, Any], requests_mock: Any) -> None:
+    requests_mock.get(re.compile(".*"), json=[])
+    for domain, url in [
+        ("127.0.0.1:8080", "http://127.0.0.1:8080/api/v2/users"),
+        ("localhost:8080", "http://localhost:8080/api/v2/users"),
+        ("localhost.example.com", "https://localhost.example.com/api/v2/users"),
+        ("backlog.example.com", "https://backlog.example.com/api/v2/users"),
+    ]:
+        requester = requester_of({**config, "domain": domain})
+        requester.get_json("users")
+        assert requests_mock.last_request.url == url
+
+
+def oauth(config: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**config, "credentials": {**OAUTH, **changes}}
+
+
+def test_an_expired_token_is_renewed_first_and_the_rotated_one_is_given_back(
+    config: dict[str, Any], requests_mock: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    granted = {"access_token": "new-access", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "new-refresh"}
+    renewal = requests_mock.post(f"{BASE}oauth2/token", json=granted)
+    requests_mock.get(f"{BASE}users", json=[{"id": 1}])
+    requester = requester_of(oauth(config))
+    assert requester.get_json("users") == [{"id": 1}]
+    assert requester.get_json("users") == [{"id": 1}]
+    assert renewal.call_count == 1
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer new-access"
+    controls = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"CONTROL"' in line]
+    stored = controls[-1]["control"]["connectorConfig"]["config"]["credentials"]
+    assert (stored["refresh_token"], stored["access_token"]) == ("new-refresh", "new-access")
+
+
+@pytest.mark.parametrize("answer", [{"status_code": 400, "json": {"error": "invalid_grant"}}])
+def test_a_refused_refresh_token_asks_to_authenticate_again(
+    config: dict[str, Any], requests_mock: Any, answer: dict[str, Any]
+) -> None:
+    requests_mock.post(f"{BASE}oauth2/token", **answer)
+    requester = requester_of(oauth(config))
+    error = failure(requester, "users")
+    assert error.failure_type == FailureType.config_error
+    assert error.message and error.message.endswith("Authenticate the source again.")
+    assert_no_secret(error)
+
+
+@pytest.mark.parametrize(
+    "answer", [{"status_code": 503}, {"exc": requests.exceptions.ConnectTimeout("refresh_token=old-refresh-token")}]
+)
+def test_a_renewal_that_fails_for_now_is_transient(
+    config: dict[str, Any], requests_mock: Any, answer: dict[str, Any]
+) -> None:
+    requests_mock.post(f"{BASE}oauth2/token", **answer)
+    requester = requester_of(oauth(config))
+    error = failure(requester, "users")
+    assert error.failure_type == FailureType.transient_error
+    assert error.message == "acme.backlog.jp did not renew the OAuth access token. Try again later."
+    assert_no_secret(error)
+
+
+def test_a_token_that_was_revoked_early_is_renewed_once(config: dict[str, Any], requests_mock: Any) -> None:
+    granted = {"access_token": "new-access", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "new-refresh"}
+    renewal = requests_mock.post(f"{BASE}oauth2/token", json=granted)
+    requests_mock.get(f"{BASE}users", status_code=401)
+    requests_mock.get(f"{BASE}users", request_headers={"Authorization": "Bearer new-access"}, json=[{"id": 1}])
+    requester = requester_of(oauth(config, token_expiry_date="2099-01-01T00:00:00Z"))
+    assert requester.get_json("users") == [{"id": 1}]
+    assert renewal.call_count == 1
+
+
+def assert_no_secret(error: AirbyteTracedException) -> None:
+    shown = f"{error.message} {error.internal_message}"
+    for secret in ("client-secret-of-us", "old-access-token", "old-refresh-token"):
+        assert secret not in shown
+
+
+def test_the_space_is_what_the_requesters_of_all_streams_share(config: dict[str, Any]) -> None:
+    source = SourceBacklog(config=config)
+    spaces: set[int] = set()
+    adapters: set[int] = set()
+    for stream in source.streams(config):
+        find: Callable[[Any], Any] = lambda one: one._stream_partition_generator._partition_factory._retriever  # noqa: E731
+        requester = find(stream).requester
+        spaces.add(id(requester.api_budget))
+        adapters.add(id(requester._client._session.get_adapter("https://acme.backlog.jp")))
+    assert spaces == {id(source.space)}
+    assert len(adapters) == 1
