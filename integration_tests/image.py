@@ -157,7 +157,7 @@ def podman() -> Engine:
     try:
         engine.checked("info")
     except ImageError as error:
-        raise MeansMissing(f"podman does not work here: {error}") from error
+        raise MeansMissing(f"podman does not work here: {str(error).splitlines()[-1]}") from error
     mounts = [f"--volume={source}:{target}:ro" for target, source in pip_mounts(folder).items()]
     return dataclasses.replace(engine, build_options=("--network=host", f"--build-arg=BASE_IMAGE={STAND_IN}", *mounts))
 
