@@ -214,26 +214,42 @@ OAUTH = {
 }
 
 
-def requester_of(config: dict[str, Any], stream: str = "users") -> Any:
-    """The requester of a stream as the manifest declares it."""
-    source = SourceBacklog(config=config)
-    streams = {one.name: one for one in source.streams(config)}
-    source.space.retries = 1
-    source.space.memory["rate limit"] = None
-    retriever: Any = streams[stream]._stream_partition_generator._partition_factory._retriever  # type: ignore[attr-defined]
-    return retriever.requester
+@pytest.fixture(scope="module")
+def source() -> SourceBacklog:
+    """One source for many configs: reading the manifest takes most of a second."""
+    made = SourceBacklog()
+    made._source_config["streams"] = [one for one in made._source_config["streams"] if one["name"] == "users"]
+    return made
 
 
-def test_the_manifest_sends_the_key_in_the_header(config: dict[str, Any], requests_mock: Any) -> None:
+@pytest.fixture
+def declared(source: SourceBacklog) -> Callable[[dict[str, Any]], Any]:
+    """`declared(config)`: the requester of a stream as the manifest declares it."""
+
+    def make(config: dict[str, Any]) -> Any:
+        source._config = source._config_for_validation = config
+        (stream,) = source.streams(config)
+        source.space.retries = 1
+        source.space.memory["rate limit"] = None
+        return retriever_of(stream).requester
+
+    return make
+
+
+def retriever_of(stream: Any) -> Any:
+    return stream._stream_partition_generator._partition_factory._retriever
+
+
+def test_the_manifest_sends_the_key_in_the_header(declared: Any, config: dict[str, Any], requests_mock: Any) -> None:
     requests_mock.get(f"{BASE}users", json=[])
-    requester = requester_of(config)
+    requester = declared(config)
     requester.get_json("users")
     assert requests_mock.last_request.url == f"{BASE}users"
     assert requests_mock.last_request.headers["Backlog-API-Key"] == SECRET
     assert "Authorization" not in requests_mock.last_request.headers
 
 
-def test_only_a_loopback_host_is_asked_over_http(config: dict[str, Any], requests_mock: Any) -> None:
+def test_only_a_loopback_host_is_asked_over_http(declared: Any, config: dict[str, Any], requests_mock: Any) -> None:
     requests_mock.get(re.compile(".*"), json=[])
     for domain, url in [
         ("127.0.0.1:8080", "http://127.0.0.1:8080/api/v2/users"),
@@ -241,7 +257,7 @@ def test_only_a_loopback_host_is_asked_over_http(config: dict[str, Any], request
         ("localhost.example.com", "https://localhost.example.com/api/v2/users"),
         ("backlog.example.com", "https://backlog.example.com/api/v2/users"),
     ]:
-        requester = requester_of({**config, "domain": domain})
+        requester = declared({**config, "domain": domain})
         requester.get_json("users")
         assert requests_mock.last_request.url == url
 
@@ -251,12 +267,12 @@ def oauth(config: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def test_an_expired_token_is_renewed_first_and_the_rotated_one_is_given_back(
-    config: dict[str, Any], requests_mock: Any, capsys: pytest.CaptureFixture[str]
+    declared: Any, config: dict[str, Any], requests_mock: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     granted = {"access_token": "new-access", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "new-refresh"}
     renewal = requests_mock.post(f"{BASE}oauth2/token", json=granted)
     requests_mock.get(f"{BASE}users", json=[{"id": 1}])
-    requester = requester_of(oauth(config))
+    requester = declared(oauth(config))
     assert requester.get_json("users") == [{"id": 1}]
     assert requester.get_json("users") == [{"id": 1}]
     assert renewal.call_count == 1
@@ -268,10 +284,10 @@ def test_an_expired_token_is_renewed_first_and_the_rotated_one_is_given_back(
 
 @pytest.mark.parametrize("answer", [{"status_code": 400, "json": {"error": "invalid_grant"}}])
 def test_a_refused_refresh_token_asks_to_authenticate_again(
-    config: dict[str, Any], requests_mock: Any, answer: dict[str, Any]
+    declared: Any, config: dict[str, Any], requests_mock: Any, answer: dict[str, Any]
 ) -> None:
     requests_mock.post(f"{BASE}oauth2/token", **answer)
-    requester = requester_of(oauth(config))
+    requester = declared(oauth(config))
     error = failure(requester, "users")
     assert error.failure_type == FailureType.config_error
     assert error.message and error.message.endswith("Authenticate the source again.")
@@ -282,22 +298,24 @@ def test_a_refused_refresh_token_asks_to_authenticate_again(
     "answer", [{"status_code": 503}, {"exc": requests.exceptions.ConnectTimeout("refresh_token=old-refresh-token")}]
 )
 def test_a_renewal_that_fails_for_now_is_transient(
-    config: dict[str, Any], requests_mock: Any, answer: dict[str, Any]
+    declared: Any, config: dict[str, Any], requests_mock: Any, answer: dict[str, Any]
 ) -> None:
     requests_mock.post(f"{BASE}oauth2/token", **answer)
-    requester = requester_of(oauth(config))
+    requester = declared(oauth(config))
     error = failure(requester, "users")
     assert error.failure_type == FailureType.transient_error
     assert error.message == "acme.backlog.jp did not renew the OAuth access token. Try again later."
     assert_no_secret(error)
 
 
-def test_a_token_that_was_revoked_early_is_renewed_once(config: dict[str, Any], requests_mock: Any) -> None:
+def test_a_token_that_was_revoked_early_is_renewed_once(
+    declared: Any, config: dict[str, Any], requests_mock: Any
+) -> None:
     granted = {"access_token": "new-access", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "new-refresh"}
     renewal = requests_mock.post(f"{BASE}oauth2/token", json=granted)
     requests_mock.get(f"{BASE}users", status_code=401)
     requests_mock.get(f"{BASE}users", request_headers={"Authorization": "Bearer new-access"}, json=[{"id": 1}])
-    requester = requester_of(oauth(config, token_expiry_date="2099-01-01T00:00:00Z"))
+    requester = declared(oauth(config, token_expiry_date="2099-01-01T00:00:00Z"))
     assert requester.get_json("users") == [{"id": 1}]
     assert renewal.call_count == 1
 
@@ -313,8 +331,7 @@ def test_the_space_is_what_the_requesters_of_all_streams_share(config: dict[str,
     spaces: set[int] = set()
     adapters: set[int] = set()
     for stream in source.streams(config):
-        find: Callable[[Any], Any] = lambda one: one._stream_partition_generator._partition_factory._retriever  # noqa: E731
-        requester = find(stream).requester
+        requester = retriever_of(stream).requester
         spaces.add(id(requester.api_budget))
         adapters.add(id(requester._client._session.get_adapter("https://acme.backlog.jp")))
     assert spaces == {id(source.space)}
