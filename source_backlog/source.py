@@ -93,6 +93,10 @@ class SourceBacklog(YamlDeclarativeSource):
     ) -> Iterator[AirbyteMessage]:
         """The records and states of the selected streams; the last log line says what they cost."""
         self._selected = [configured.stream.name for configured in catalog.streams]
+        # The CDK builds all streams of the manifest, whatever is selected: a third of the start-up time.
+        self._source_config["streams"] = [
+            stream for stream in self._source_config["streams"] if stream["name"] in self._selected
+        ]
         try:
             yield from super().read(logger, config, catalog, state)
         finally:

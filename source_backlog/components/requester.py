@@ -12,6 +12,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
 from airbyte_cdk.sources.streams.http import HttpClient
 from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
+from airbyte_cdk.sources.streams.http.requests_native_auth.abstract_oauth import AbstractOauth2Authenticator
 from airbyte_cdk.sources.types import StreamSlice, StreamState
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
@@ -35,6 +36,8 @@ class BacklogSession(requests.Session):
     def __init__(self, space: Space) -> None:
         super().__init__()
         self._space = space
+        # The header comes with the request. Without this, `requests` would look for a password in ~/.netrc.
+        self.auth = lambda request: request
         self.mount("https://", space.adapter)
         self.mount("http://", space.adapter)
 
@@ -119,15 +122,29 @@ class BacklogRequester(HttpRequester):
         super().__post_init__(parameters)
         if self.api_budget is None:
             raise ValueError("A BacklogRequester needs the Space of its source.")
+        # Templates that do not depend on the request, evaluated once: a large space has a request per issue.
+        self._url_of_api = super().get_url()
+        renews_itself = isinstance(self._authenticator, AbstractOauth2Authenticator)
+        self._fixed_header = None if renews_itself else dict(self._authenticator.get_auth_header())
         self._client = BacklogClient(
             self.api_budget,
             name=self.name,
             error_handler=self.error_handler,
-            authenticator=self._authenticator,
+            authenticator=self._authenticator if renews_itself else None,
             backoff_strategy=getattr(self.error_handler, "backoff_strategies", None),
             message_repository=self.message_repository,
             request_timeout=(self.connect_timeout_in_seconds, self.read_timeout_in_seconds),
         )
+
+    def get_url(
+        self,
+        *,
+        stream_state: StreamState | None = None,
+        stream_slice: StreamSlice | None = None,
+        next_page_token: Mapping[str, Any] | None = None,
+    ) -> str:
+        """The address of the API, with a slash at its end."""
+        return self._url_of_api
 
     def send_request(
         self,
@@ -177,6 +194,8 @@ class BacklogRequester(HttpRequester):
         return self.get_json(path) is not None
 
     def _auth_header(self) -> Mapping[str, str]:
+        if self._fixed_header is not None:
+            return self._fixed_header
         # An expired OAuth token is renewed here, one thread at a time (the CDK holds the lock).
         try:
             header: Mapping[str, str] = self.get_authenticator().get_auth_header()
