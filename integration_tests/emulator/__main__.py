@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
         "--rate-limit", type=rate_limit, default={}, help="such as read=600,search=150; no limit for the others"
     )
     parser.add_argument("--window-seconds", type=int, default=60, help="length of a rate-limit window")
-    parser.add_argument("--keep-requests", type=int, default=100_000, help="how many requests the log holds")
+    parser.add_argument("--keep-requests", type=int, default=20_000, help="how many requests the log holds")
     return parser.parse_args()
 
 
@@ -46,6 +46,9 @@ async def serve(options: argparse.Namespace) -> None:
         issues=options.issues,
         comments_per_issue=options.comments_per_issue,
     )
+    # Nobody measures a client against a server that is still warming up.
+    for issue in space.issues.values():
+        issue.dump()
     # The space is big and stays: keep the collector from walking over it again and again.
     gc.freeze()
     limits = Limits(options.rate_limit, options.window_seconds)

@@ -78,7 +78,7 @@ class Server:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen. Returns the address, ``host:port``."""
-        runner = web.ServerRunner(web.Server(self.handle, access_log=None, keepalive_timeout=600))
+        runner = web.ServerRunner(web.Server(self.handle, access_log=None, keepalive_timeout=600), shutdown_timeout=0.5)
         await runner.setup()
         self._runner = runner
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

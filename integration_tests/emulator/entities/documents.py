@@ -1,0 +1,107 @@
+"""Documents and their comments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .base import Entity, fragment_of, shapes, stamp
+
+if TYPE_CHECKING:
+    from .base import Attachment, Tag
+    from .people import User
+    from .projects import Project
+
+
+@dataclass(slots=True, eq=False)
+class Document(Entity):
+    """``status_id`` is 1 while active, 2 in the trash. ``json`` is ProseMirror JSON as text."""
+
+    id: str
+    project: Project
+    title: str
+    plain: str
+    json: str
+    emoji: str | None
+    created_user: User | None
+    created: int
+    updated_user: User | None
+    updated: int
+    status_id: int = 1
+    parent: Document | None = None
+    attachments: tuple[Attachment, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    comments: list[DocumentComment] = field(default_factory=list)
+
+    def shape(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "projectId": self.project.id,
+            "title": self.title,
+            "plain": self.plain,
+            "json": self.json,
+            "statusId": self.status_id,
+            "emoji": self.emoji,
+            "attachments": shapes(self.attachments),
+            "tags": shapes(self.tags),
+            "createdUser": fragment_of(self.created_user),
+            "created": stamp(self.created),
+            "updatedUser": fragment_of(self.updated_user),
+            "updated": stamp(self.updated),
+        }
+
+
+@dataclass(slots=True, eq=False)
+class DocumentReply(Entity):
+    id: str
+    comment: DocumentComment
+    plain: str
+    content: str
+    created_user: User
+    created: int
+    updated_user: User
+    updated: int
+
+    def shape(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "documentId": self.comment.document.id,
+            "commentId": self.comment.id,
+            "content": self.content,
+            "plain": self.plain,
+            "createdUserId": self.created_user.id,
+            "created": stamp(self.created),
+            "updatedUserId": self.updated_user.id,
+            "updated": stamp(self.updated),
+            "createdUser": self.created_user.internal_shape(),
+        }
+
+
+@dataclass(slots=True, eq=False)
+class DocumentComment(Entity):
+    id: str
+    document: Document
+    plain: str
+    content: str
+    created_user: User
+    created: int
+    updated_user: User
+    updated: int
+    status_id: int = 1
+    replies: list[DocumentReply] = field(default_factory=list)
+
+    def shape(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "documentId": self.document.id,
+            "statusId": self.status_id,
+            "content": self.content,
+            "plain": self.plain,
+            "commentType": "comment",
+            "createdUserId": self.created_user.id,
+            "created": stamp(self.created),
+            "updatedUserId": self.updated_user.id,
+            "updated": stamp(self.updated),
+            "createdUser": self.created_user.internal_shape(),
+            "replies": shapes(self.replies),
+        }
