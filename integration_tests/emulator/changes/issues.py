@@ -166,7 +166,7 @@ class IssueChanges:
         if not written:
             return written
         if as_link or len(written) > 1:
-            for place in {made.issue.project for made in written}:
+            for place in dict.fromkeys(made.issue.project for made in written):
                 links = [
                     {**_link(made.issue), "comment": {"id": made.id, "content": ""}}
                     for made in written
