@@ -15,7 +15,7 @@ from source_backlog.components.responses import SharedResponses
 T = TypeVar("T")
 R = TypeVar("R")
 
-_ID_SEGMENT = re.compile(r"/(?:\d+|[0-9a-f]{32}|\{[^}]*\})(?=/|$)")
+_ID_SEGMENT = re.compile(r"/(?:\d+|[0-9a-f]{32}|\{+[^{}]*\}+)(?=/|$)")
 
 
 def endpoint_of(path: str) -> str:
