@@ -15,6 +15,7 @@ from source_backlog.components.errors import body_of
 from source_backlog.components.requester import BacklogRequester
 from source_backlog.components.responses import SharedResponses
 from source_backlog.components.space import Space, endpoint_of, readers_of
+from source_backlog.source import SourceBacklog
 
 URL = "https://acme.backlog.jp/api/v2/issues?offset=0"
 THREADS = 8
@@ -156,6 +157,7 @@ def test_the_file_has_no_name(
         ("documents/0123456789abcdef0123456789abcdef", "documents/{}"),
         ("documents/tree", "documents/tree"),
         ("issues/{}/comments", "issues/{}/comments"),
+        ("projects/{{ stream_partition['projectId'] }}/customFields", "projects/{}/customFields"),
     ],
 )
 def test_ids_are_no_part_of_an_endpoint(path: str, endpoint: str) -> None:
@@ -169,6 +171,15 @@ def test_only_the_selected_streams_are_readers() -> None:
         {"name": "issue_comments", "$parameters": {"reads": ["issues", "issues/{}/comments"]}},
     ]
     assert readers_of(streams, ["issues", "issue_comments"]) == ["issues", "issues", "issues/{}/comments"]
+
+
+def test_lists_of_the_manifest_have_the_readers_that_it_declares() -> None:
+    streams = SourceBacklog()._source_config["streams"]
+    space = Space(endpoints=readers_of(streams, ["custom_fields", "custom_field_items", "categories"]))
+    assert space.has_several_readers("projects/7/customFields")
+    assert space.is_read("projects/{}/categories")
+    assert not space.has_several_readers("projects/7/categories")
+    assert not space.is_read("projects/{}/webhooks")
 
 
 def test_an_endpoint_with_one_reader_is_not_kept(requester: BacklogRequester, space: Space, requests_mock: Any) -> None:

@@ -1,0 +1,448 @@
+"""Issues and what hangs below them: which are read again, which cost a request of their own, where a walk goes on."""
+
+import copy
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from source_backlog.components import issues as module
+from source_backlog.components.issues import CommentRetriever, IssueRetriever, PerIssueRetriever, Progress
+
+Row = dict[str, Any]
+
+WEB = {"id": 1, "projectKey": "WEB"}
+APP = {"id": 2, "projectKey": "APP"}
+
+
+def issue(number: int, updated: str = "2026-01-10T00:00:00Z", project: Row = WEB, **more: Any) -> Row:
+    """Issue 100 + number, created on day `number` of 2025."""
+    created = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=number - 1)
+    return {
+        "id": 100 + number,
+        "projectId": project["id"],
+        "issueKey": f"{project['projectKey']}-{number}",
+        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "updated": updated,
+        **more,
+    }
+
+
+def activity(number: int, kind: int, of: Row) -> Row:
+    content = {"id": of["id"], "key_id": int(of["issueKey"].split("-")[1])}
+    return {"id": number, "type": kind, "project": {"id": of["projectId"]}, "content": content}
+
+
+class Backlog:
+    """A space with issues, their comments and participants, and a feed; answers as Backlog does."""
+
+    def __init__(self, issues: list[Row], feed: list[Row], served: Any) -> None:
+        self.issues, self.feed = issues, feed
+        self.answers: Row = {"issues": self.list_issues, "space/activities": served(feed)}
+        for one in issues:
+            comments = [{"id": one["id"] * 1000 + number, "content": "…"} for number in (1, 2)]
+            self.answers[f"issues/{one['id']}/comments"] = served(comments)
+            self.answers[f"issues/{one['id']}/participants"] = [{"id": 9, "name": "Hanako"}]
+
+    def list_issues(self, params: Row) -> list[Row]:
+        known = {"id[]", "projectId[]", "sort", "order", "updatedSince", "createdSince", "offset", "count"}
+        assert set(params) <= known, "Backlog rejects unknown parameters, and an upper bound is never sent"
+        ids, project = params.get("id[]"), params.get("projectId[]")
+        kept = [
+            one
+            for one in sorted(self.issues, key=lambda one: one["created"])
+            if (ids is None or one["id"] in ids)
+            and (project is None or one["projectId"] == project)
+            and one["updated"][:10] >= params.get("updatedSince", "")
+            and one["created"][:10] >= params.get("createdSince", "")
+        ]
+        return kept[params.get("offset", 0) :][: params.get("count", 20)]
+
+
+@pytest.fixture
+def backlog(served: Any, fake: Any, build: Any) -> Callable[..., Any]:
+    """`backlog(Retriever, issues, feed, position, **options)`: the retriever of project WEB over such a space."""
+
+    def make(
+        kind: Any,
+        issues: list[Row],
+        feed: list[Row] | None = None,
+        position: Row | None = None,
+        **options: Any,
+    ) -> Any:
+        space = Backlog(issues, feed or [], served)
+        return build(kind, fake(space.answers), copy.deepcopy(position), project=WEB, **options)
+
+    return make
+
+
+def read(retriever: Any) -> list[Row]:
+    return list(retriever.rows(retriever.slice))
+
+
+def position_after(retriever: Any) -> Row:
+    retriever.partition_router.checkpoint(retriever.slice)
+    position: Row = retriever.position(retriever.slice)
+    return position
+
+
+def asked_for(retriever: Any, endpoint: str) -> list[int]:
+    """The numbers of the issues that cost a request of their own."""
+    return [int(path.split("/")[1]) - 100 for path in retriever.requester.paths(f"/{endpoint}")]
+
+
+# Issues
+
+
+def test_the_first_sync_reads_all_issues_of_the_project(backlog: Any) -> None:
+    retriever = backlog(IssueRetriever, [issue(1), issue(2, project=APP), issue(3, "2026-01-12T00:00:00Z")])
+    assert [row["id"] for row in read(retriever)] == [101, 103]
+    assert retriever.requester.asked("issues") == [
+        {"projectId[]": 1, "sort": "created", "order": "asc", "offset": 0, "count": 100}
+    ]
+    assert position_after(retriever) == {"updated": "2026-01-12T00:00:00Z", "activity": 0}
+
+
+def test_the_next_sync_begins_a_day_before_the_last_update_and_has_no_end(backlog: Any) -> None:
+    issues = [issue(1, "2026-01-08T23:59:59Z"), issue(2, "2026-01-09T00:00:00Z"), issue(3, "2026-01-11T00:00:00Z")]
+    retriever = backlog(IssueRetriever, issues, position={"updated": "2026-01-10T09:00:00Z", "activity": 0})
+    assert [row["id"] for row in read(retriever)] == [102, 103]
+    assert [params["updatedSince"] for params in retriever.requester.asked("issues")] == ["2026-01-09"]
+    assert position_after(retriever) == {"updated": "2026-01-11T00:00:00Z", "activity": 0}
+
+
+def test_a_sync_in_which_nothing_changed_keeps_its_place(backlog: Any) -> None:
+    position = {"updated": "2026-01-10T09:00:00Z", "activity": 4}
+    retriever = backlog(IssueRetriever, [issue(1)], [activity(4, 2, issue(1))], position)
+    read(retriever)
+    assert position_after(retriever) == position
+    assert [path for path, _ in retriever.requester.calls].count("issues") == 1
+
+
+def test_an_issue_that_only_the_feed_names_is_read_by_its_id(backlog: Any) -> None:
+    old = issue(1, "2025-06-01T00:00:00Z")
+    feed = [activity(4, 2, issue(2)), activity(6, 2, old), activity(7, 3, issue(3, "2025-06-01T00:00:00Z"))]
+    issues = [old, issue(2), issue(3, "2025-06-01T00:00:00Z")]
+    retriever = backlog(IssueRetriever, issues, feed, {"updated": "2026-01-10T00:00:00Z", "activity": 4})
+    assert [row["id"] for row in read(retriever)] == [102, 101], "a plain comment does not change the issue"
+    assert retriever.requester.asked("issues")[-1] == {"id[]": [101], "count": 100}
+    assert position_after(retriever)["activity"] == 7
+
+
+def test_many_named_issues_are_read_a_hundred_at_a_time(backlog: Any) -> None:
+    issues = [issue(number, "2025-06-01T00:00:00Z") for number in range(1, 251)]
+    feed = [activity(1000, 2, issue(1))] + [activity(1000 + n, 14, one) for n, one in enumerate(issues, start=1)]
+    retriever = backlog(IssueRetriever, issues, feed, {"updated": "2026-01-10T00:00:00Z", "activity": 1000})
+    assert sorted(row["id"] for row in read(retriever)) == list(range(101, 351))
+    asked = [params["id[]"] for params in retriever.requester.asked("issues") if "id[]" in params]
+    assert [len(ids) for ids in asked] == [100, 100, 50]
+
+
+def test_an_issue_that_has_moved_to_another_project_is_not_a_row_of_this_one(backlog: Any) -> None:
+    feed = [activity(4, 2, issue(2)), activity(5, 2, issue(1))]
+    moved = issue(1, "2025-06-01T00:00:00Z", APP)
+    retriever = backlog(IssueRetriever, [moved], feed, {"updated": "2026-01-10T00:00:00Z", "activity": 4})
+    assert read(retriever) == []
+
+
+def test_issues_before_the_start_date_are_left_out_of_the_first_sync(backlog: Any) -> None:
+    issues = [issue(1, "2026-01-04T11:59:59Z"), issue(2, "2026-01-04T12:00:00Z"), issue(3, "2026-01-05T00:00:00Z")]
+    retriever = backlog(IssueRetriever, issues)
+    retriever.config["start_date"] = "2026-01-04T12:00:00Z"
+    assert [row["id"] for row in read(retriever)] == [102, 103]
+    assert retriever.requester.asked("issues")[0]["updatedSince"] == "2026-01-03"
+
+
+def test_the_start_date_is_no_filter_of_later_syncs(backlog: Any) -> None:
+    retriever = backlog(IssueRetriever, [issue(1)], position={"updated": "2026-01-10T09:00:00Z", "activity": 0})
+    retriever.config["start_date"] = "2026-06-01T00:00:00Z"
+    assert [row["id"] for row in read(retriever)] == [101]
+
+
+def test_a_stamp_of_the_far_future_does_not_stop_later_syncs(backlog: Any) -> None:
+    retriever = backlog(IssueRetriever, [issue(1, "2199-01-01T00:00:00Z")])
+    read(retriever)
+    soon = (datetime.now(UTC) + timedelta(days=1, minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert position_after(retriever)["updated"] <= soon
+
+
+@pytest.mark.parametrize("stamp", [None, "", "yesterday"])
+def test_an_issue_without_a_stamp_is_a_row_all_the_same(backlog: Any, fake: Any, stamp: Any) -> None:
+    retriever = backlog(IssueRetriever, [])
+    retriever.requester.answers["issues"] = [{**issue(1), "updated": stamp}]
+    assert [row["id"] for row in read(retriever)] == [101]
+    assert "updated" not in position_after(retriever)
+
+
+def test_rows_inside_issues_are_made_by_name(backlog: Any) -> None:
+    held = issue(1, attachments=[{"id": 7, "name": "a.png"}])
+    retriever = backlog(IssueRetriever, [held, issue(2)], make="issue.attachments")
+    (row,) = read(retriever)
+    assert (row["id"], row["issueId"], row["issueKey"], row["projectId"]) == (7, 101, "WEB-1", 1)
+    assert position_after(retriever)["updated"] == "2026-01-10T00:00:00Z", "issue 2 moves the place without a row"
+
+
+def test_a_trimmed_feed_reads_all_issues_again(backlog: Any) -> None:
+    issues = [issue(1, "2025-06-01T00:00:00Z"), issue(2)]
+    feed = [activity(50, 2, issue(2))]
+    retriever = backlog(IssueRetriever, issues, feed, {"updated": "2026-01-10T00:00:00Z", "activity": 7})
+    assert [row["id"] for row in read(retriever)] == [101, 102]
+    assert position_after(retriever) == {"updated": "2026-01-10T00:00:00Z", "activity": 50}
+
+
+def test_tombstones_name_the_deleted_issues_if_they_are_asked_for(backlog: Any) -> None:
+    gone = {**activity(5, 4, issue(3)), "created": "2026-01-11T00:00:00Z"}
+    feed = [activity(4, 2, issue(1)), gone]
+    for option, tombstones in (("deletions_stream", []), ("tombstones", [103])):
+        retriever = backlog(IssueRetriever, [issue(1)], feed, {"updated": "2026-01-10T00:00:00Z", "activity": 4})
+        retriever.config["deleted_records"] = option
+        retriever.api_budget.memory.clear()
+        rows = read(retriever)
+        assert [row["id"] for row in rows if "_ab_cdc_deleted_at" in row] == tombstones
+    assert rows[-1] == {"id": 103, "updated": "2026-01-11T00:00:00Z", "_ab_cdc_deleted_at": "2026-01-11T00:00:00Z"}
+
+
+# A request per issue
+
+
+def test_the_first_sync_asks_for_every_issue(backlog: Any) -> None:
+    retriever = backlog(PerIssueRetriever, [issue(1), issue(2)], endpoint="participants", make="issue.participants")
+    rows = read(retriever)
+    assert [(row["issueId"], row["id"], row["name"]) for row in rows] == [(101, 9, "Hanako"), (102, 9, "Hanako")]
+    assert asked_for(retriever, "participants") == [1, 2]
+    assert position_after(retriever) == {"updated": "2026-01-10T00:00:00Z", "activity": 0}
+
+
+def test_of_the_last_day_only_what_has_changed_since_costs_a_request(backlog: Any) -> None:
+    since = "2026-01-10T09:00:00Z"
+    issues = [
+        issue(1, "2026-01-09T10:00:00Z"),
+        issue(2, since),
+        issue(3, "2026-01-10T09:00:01Z"),
+        issue(4, since),
+        issue(5, "2025-06-01T00:00:00Z"),
+        issue(6, "2025-06-01T00:00:00Z"),
+    ]
+    feed = [activity(7, 2, issues[1]), activity(8, 2, issues[3]), activity(9, 2, issues[4]), activity(10, 3, issues[5])]
+    options = {"endpoint": "participants", "make": "issue.participants"}
+    retriever = backlog(PerIssueRetriever, issues, feed, {"updated": since, "activity": 7}, **options)
+    read(retriever)
+    assert asked_for(retriever, "participants") == [3, 4, 5], "3 is newer, 4 and 5 are in the feed"
+    assert position_after(retriever) == {"updated": "2026-01-10T09:00:01Z", "activity": 10}
+
+
+def test_an_issue_that_is_gone_by_now_has_no_rows(backlog: Any) -> None:
+    retriever = backlog(PerIssueRetriever, [issue(1), issue(2)], endpoint="participants", make="issue.participants")
+    del retriever.requester.answers["issues/101/participants"]
+    assert [row["issueId"] for row in read(retriever)] == [102]
+
+
+# Comments
+
+
+def test_comments_carry_their_issue(backlog: Any) -> None:
+    retriever = backlog(CommentRetriever, [issue(1)])
+    assert [(row["id"], row["issueId"], row["issueKey"], row["projectId"]) for row in read(retriever)] == [
+        (101001, 101, "WEB-1", 1),
+        (101002, 101, "WEB-1", 1),
+    ]
+
+
+def test_a_plain_comment_is_found_through_the_feed_alone(backlog: Any) -> None:
+    """It does not move `updated` of the issue, and needs no request for the issue either."""
+    old = issue(1, "2025-06-01T00:00:00Z")
+    feed = [activity(6, 2, issue(9)), activity(7, 3, old)]
+    retriever = backlog(CommentRetriever, [old], feed, {"updated": "2026-01-10T00:00:00Z", "activity": 6})
+    assert [(row["id"], row["issueId"], row["issueKey"], row["projectId"]) for row in read(retriever)] == [
+        (101001, 101, "WEB-1", 1),
+        (101002, 101, "WEB-1", 1),
+    ]
+    assert asked_for(retriever, "comments") == [1]
+    assert not any("id[]" in params for params in retriever.requester.asked("issues"))
+    assert position_after(retriever)["activity"] == 7
+
+
+def test_only_commented_or_changed_issues_cost_a_request_for_comments(backlog: Any) -> None:
+    since = "2026-01-10T09:00:00Z"
+    issues = [issue(1, since), issue(2, since), issue(3, "2026-01-11T00:00:00Z"), issue(4, "2025-06-01T00:00:00Z")]
+    feed = [activity(7, 3, issues[0]), activity(8, 17, issues[1]), activity(9, 1, issue(8, project=APP))]
+    retriever = backlog(CommentRetriever, issues, feed, {"updated": since, "activity": 7})
+    read(retriever)
+    assert asked_for(retriever, "comments") == [2, 3]
+
+
+def test_a_sync_in_which_nothing_changed_costs_no_request_for_comments(backlog: Any) -> None:
+    position = {"updated": "2026-01-10T00:00:00Z", "activity": 7}
+    retriever = backlog(CommentRetriever, [issue(1), issue(2)], [activity(7, 3, issue(1))], position)
+    assert read(retriever) == []
+    assert asked_for(retriever, "comments") == []
+    assert retriever.requester.paths().count("space/activities") <= 2
+    assert position_after(retriever) == position
+
+
+def test_comments_are_read_oldest_first_and_page_by_page(backlog: Any, served: Any) -> None:
+    retriever = backlog(CommentRetriever, [issue(1)])
+    many = [{"id": number} for number in range(1, 251)]
+    retriever.requester.answers["issues/101/comments"] = served(many)
+    assert [row["id"] for row in read(retriever)] == list(range(1, 251))
+    assert [params.get("minId") for params in retriever.requester.asked("issues/101/comments")] == [None, 100, 199]
+
+
+# Where a walk goes on
+
+
+@pytest.fixture
+def checkpoint_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", -1.0)
+
+
+def walk(retriever: Any, issues: int) -> list[int]:
+    """Reads the comments of so many issues, then is killed; gives the ids of the rows that are out."""
+    rows, there = retriever.rows(retriever.slice), []
+    while len({row // 1000 for row in there}) <= issues:
+        there.append(next(rows)["id"])
+    rows.close()
+    return there[:-1]
+
+
+def test_the_place_is_saved_in_the_middle_of_a_walk(backlog: Any, checkpoint_always: None) -> None:
+    issues = [issue(number) for number in range(1, 8)]
+    retriever = backlog(CommentRetriever, issues, [activity(3, 1, issues[0])])
+    walk(retriever, 4)
+    assert retriever.position(retriever.slice) == {
+        "resume": {"updated": "2026-01-10T00:00:00Z", "activity": 3, "after": issues[3]["created"]}
+    }
+
+
+def test_the_place_is_not_saved_more_often_than_every_half_minute(backlog: Any) -> None:
+    retriever = backlog(CommentRetriever, [issue(number) for number in range(1, 8)])
+    walk(retriever, 4)
+    assert retriever.position(retriever.slice) == {}
+    assert module.CHECKPOINT_SECONDS == 30
+
+
+@pytest.mark.parametrize("read_before", range(1, 7))
+def test_an_interrupted_walk_goes_on_behind_what_it_had_finished(
+    backlog: Any, checkpoint_always: None, read_before: int
+) -> None:
+    issues = [issue(number) for number in range(1, 8)]
+    killed = backlog(CommentRetriever, issues)
+    there = walk(killed, read_before)
+    saved = killed.position(killed.slice)
+    killed.api_budget.memory.clear()
+    again = backlog(CommentRetriever, issues, position=saved)
+    there += [row["id"] for row in read(again)]
+    assert set(there) == {one["id"] * 1000 + number for one in issues for number in (1, 2)}
+    assert asked_for(again, "comments") == list(range(read_before, 8)), "the last finished one may come again"
+    assert "resume" not in position_after(again)
+
+
+def test_a_resumed_walk_asks_only_for_what_was_created_since(backlog: Any) -> None:
+    resume = {"updated": "2026-01-10T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}
+    retriever = backlog(CommentRetriever, [issue(number) for number in range(1, 9)], position={"resume": resume})
+    read(retriever)
+    assert [params["createdSince"] for params in retriever.requester.asked("issues")] == ["2025-01-04"]
+    assert asked_for(retriever, "comments") == [5, 6, 7, 8]
+
+
+def test_what_changed_behind_an_interrupted_walk_is_found_by_the_sync_after_it(
+    backlog: Any, checkpoint_always: None
+) -> None:
+    issues = [issue(number) for number in range(1, 8)]
+    feed = [activity(3, 1, issues[0])]
+    killed = backlog(CommentRetriever, issues, feed)
+    walk(killed, 4)
+    saved = killed.position(killed.slice)
+    feed += [activity(4, 3, issues[0]), activity(5, 3, issues[6])]
+    killed.api_budget.memory.clear()
+    resumed = backlog(CommentRetriever, issues, feed, saved)
+    read(resumed)
+    saved = position_after(resumed)
+    assert saved == {"updated": "2026-01-10T00:00:00Z", "activity": 3}
+    killed.api_budget.memory.clear()
+    last = backlog(CommentRetriever, issues, feed, saved)
+    read(last)
+    assert asked_for(last, "comments") == [1, 7]
+
+
+def test_an_interrupted_later_sync_keeps_its_old_place_until_it_is_finished(
+    backlog: Any, checkpoint_always: None
+) -> None:
+    old = {"updated": "2026-01-09T00:00:00Z", "activity": 3}
+    issues = [issue(number) for number in range(1, 8)]
+    feed = [activity(3, 1, issues[0]), activity(9, 3, issues[6])]
+    killed = backlog(CommentRetriever, issues, feed, old)
+    walk(killed, 2)
+    saved = killed.position(killed.slice)
+    assert saved == {
+        **old,
+        "resume": {"updated": "2026-01-10T00:00:00Z", "activity": 9, "after": issues[1]["created"]},
+    }
+    killed.api_budget.memory.clear()
+    resumed = backlog(CommentRetriever, issues, feed, saved)
+    read(resumed)
+    assert asked_for(resumed, "comments") == [2, 3, 4, 5, 6, 7]
+    assert position_after(resumed) == {"updated": "2026-01-10T00:00:00Z", "activity": 9}
+
+
+def test_progress_saves_nothing_before_the_first_issue_is_finished() -> None:
+    position = {"updated": "2026-01-01T00:00:00Z", "activity": 3}
+    progress = Progress(position)
+    position["updated"] = "2026-01-05T00:00:00Z"
+    assert progress.position() == {"updated": "2026-01-01T00:00:00Z", "activity": 3}
+
+
+def test_progress_takes_the_resume_out_of_the_position() -> None:
+    position: Row = {"activity": 3, "resume": {"after": "2025-01-05T00:00:00Z"}}
+    progress = Progress(position)
+    assert position == {"activity": 3}
+    assert progress.after == "2025-01-05T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("created", "ahead"),
+    [
+        ("2025-01-04T23:59:59Z", False),
+        ("2025-01-05T00:00:00Z", True),
+        ("2025-01-06T00:00:00Z", True),
+        (None, True),
+        ("long ago", True),
+    ],
+)
+def test_an_issue_created_in_the_same_second_is_still_ahead(created: Any, ahead: bool) -> None:
+    progress = Progress({"resume": {"after": "2025-01-05T00:00:00Z"}})
+    assert progress.still_ahead({"created": created}) is ahead
+    assert Progress({}).still_ahead({"created": created})
+
+
+def test_progress_never_goes_back() -> None:
+    progress = Progress({"resume": {"updated": None, "activity": 3, "after": "2025-01-05T00:00:00Z"}})
+    for created in ("2025-01-07T00:00:00Z", "2025-01-06T00:00:00Z", None):
+        progress.done({"created": created})
+    assert progress.position()["resume"]["after"] == "2025-01-07T00:00:00Z"
+
+
+def test_a_finished_walk_that_was_never_interrupted_ends_where_it_is() -> None:
+    position: Row = {}
+    progress = Progress(position)
+    progress.done(issue(1))
+    position |= {"updated": "2026-01-10T00:00:00Z", "activity": 9}
+    assert progress.finished(position) == {"updated": "2026-01-10T00:00:00Z", "activity": 9}
+
+
+def test_a_finished_walk_that_was_interrupted_ends_where_the_first_part_was() -> None:
+    position: Row = {"resume": {"updated": "2026-01-05T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}}
+    progress = Progress(position)
+    position |= {"updated": "2026-01-10T00:00:00Z", "activity": 9}
+    assert progress.finished(position) == {"updated": "2026-01-05T00:00:00Z", "activity": 3}
+
+
+def test_a_walk_interrupted_twice_keeps_what_the_first_interruption_saw() -> None:
+    first = {"updated": "2026-01-05T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}
+    position: Row = {"resume": first}
+    progress = Progress(position)
+    progress.head = 20
+    position["updated"] = "2026-01-10T00:00:00Z"
+    progress.done({"created": "2025-03-01T00:00:00Z"})
+    assert progress.position() == {"resume": {**first, "after": "2025-03-01T00:00:00Z"}}
