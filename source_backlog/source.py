@@ -7,6 +7,7 @@ from typing import Any
 from airbyte_cdk.models import (
     AirbyteCatalog,
     AirbyteConnectionStatus,
+    AirbyteErrorTraceMessage,
     AirbyteMessage,
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
@@ -17,17 +18,17 @@ from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarat
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.cursor import CursorField
 from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.config import check_start_date
+from source_backlog.components.config import check_config
+from source_backlog.components.errors import domain_hint
 from source_backlog.components.projects import MISSING
 from source_backlog.components.space import Space, readers_of
 
-ADMINISTRATOR = 1
 # roleType of a user: https://developer.nulab.com/docs/backlog/api/2/get-user-list
 ROLES = {1: "administrator", 2: "member", 3: "reporter", 4: "viewer", 5: "guest reporter", 6: "guest viewer"}
-# What other roles do not get; `users` and `teams` then come from the projects, the rest is left out with a warning.
-NEED_ADMINISTRATOR = ("users", "teams", "team_members", "webhooks", "space_disk_usage", "user_stars")
+ADMINISTRATOR, MAY_ONLY_ADD_ISSUES, MAY_ONLY_VIEW_ISSUES = 1, 3, 4
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -46,7 +47,7 @@ class SourceBacklog(YamlDeclarativeSource):
             path_to_yaml="manifest.yaml", catalog=catalog, config=config, state=state, config_path=config_path
         )
         self._selected = [configured.stream.name for configured in catalog.streams] if catalog else []
-        self._retries = 6
+        self._checking = False
         self._discovering = False
         self.space = Space()
 
@@ -62,7 +63,7 @@ class SourceBacklog(YamlDeclarativeSource):
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
         """All streams of the manifest, sharing one new `Space`, with `Checkpoints` as the cursor where it is one."""
-        check_start_date(self._config)
+        check_config(self._config)
         self.space = self._new_space()
         self.space.discovering = self._discovering
         # The factory hands this to every component that has a field `api_budget`: see `Space`.
@@ -97,8 +98,16 @@ class SourceBacklog(YamlDeclarativeSource):
         self._source_config["streams"] = [
             stream for stream in self._source_config["streams"] if stream["name"] in self._selected
         ]
+        failures: list[AirbyteErrorTraceMessage] = []
         try:
-            yield from super().read(logger, config, catalog, state)
+            for message in super().read(logger, config, catalog, state):
+                if message.trace is not None and message.trace.error is not None:
+                    failures.append(readable(message.trace.error))
+                yield message
+        except AirbyteTracedException as error:
+            if not failures:
+                raise
+            raise summary(failures) from error
         finally:
             self.space.close()
             sent = self.space.limits.sent
@@ -109,11 +118,11 @@ class SourceBacklog(YamlDeclarativeSource):
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the space answers the key, in one clean sentence if it does not."""
-        self._retries = 1
+        self._checking = True
         try:
             self._introduce()
         except AirbyteTracedException as error:
-            return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
+            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
         return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
     def _introduce(self) -> None:
@@ -123,25 +132,23 @@ class SourceBacklog(YamlDeclarativeSource):
         def rows(name: str) -> list[Mapping[str, Any]]:
             return [record.data for partition in streams[name].generate_partitions() for record in partition.read()]
 
-        me, space = ({**row} for row in [*rows("myself")[:1], *rows("space")[:1]])
-        projects = rows("projects")
+        me, space = ({**row} for row in [(*rows(name), {})[0] for name in ("myself", "space")])
         if "id" not in me or "spaceKey" not in space:
+            host = self._config["domain"]
             raise AirbyteTracedException(
-                message=(
-                    f"{self._config['domain']} answers, but not like a Backlog space. Check the space domain: it is "
-                    "the host name that your browser shows when you are logged in to Backlog."
-                ),
+                message=f"{host} answers, but not as a Backlog space does. {domain_hint(host)}",
                 failure_type=FailureType.config_error,
             )
+        projects = rows("projects")
         if MISSING in self.space.memory:
             raise AirbyteTracedException(message=self.space.memory[MISSING], failure_type=FailureType.config_error)
-        role = me.get("roleType") or 0
+        role = me.get("roleType") if isinstance(me.get("roleType"), int) else 0
         LOGGER.info(
-            f"The key belongs to {me.get('name')} (role {ROLES.get(role, role)}) in the space {space['spaceKey']}; "
-            f"it sees {len(projects)} of the selected projects."
+            f"The key belongs to {me.get('name')} (role {ROLES.get(role or 0, role)}) in the space "
+            f"{space['spaceKey']}; it sees {len(projects)} of the selected projects."
         )
-        if role != ADMINISTRATOR:
-            LOGGER.info(f"These streams need the administrator role: {', '.join(NEED_ADMINISTRATOR)}.")
+        for line in limits_of(role):
+            LOGGER.info(line)
 
     def _new_space(self) -> Space:
         workers, share = self._config.get("num_workers"), self._config.get("request_share_percent")
@@ -149,5 +156,61 @@ class SourceBacklog(YamlDeclarativeSource):
             num_workers=workers if isinstance(workers, int) and workers >= 2 else 4,
             share_percent=share if isinstance(share, int) and 1 <= share <= 100 else 90,
             endpoints=readers_of(self._source_config["streams"], self._selected),
-            retries=self._retries,
+            quick=self._checking,
         )
+
+
+def limits_of(role: int | None) -> Iterator[str]:
+    """What a user of `role` cannot read, a line per reason; nothing for an administrator.
+
+    Source: the role line of each page under https://developer.nulab.com/docs/backlog/
+    """
+    if role == ADMINISTRATOR:
+        return
+    yield "The stream space_disk_usage needs the administrator role and will be empty."
+    yield (
+        "The streams users, teams and team_members need an administrator or project administrator; without one they, "
+        "and user_stars, hold the people and teams of the visible projects."
+    )
+    yield "The stream webhooks needs an administrator or project administrator; projects without one are left out."
+    if role in (MAY_ONLY_ADD_ISSUES, MAY_ONLY_VIEW_ISSUES):
+        yield (
+            "A user who may only add or view issues cannot read shared files (shared_files, shared_file_contents), "
+            "Git (git_repositories and all pull_request streams) and comments of documents (document_comments)."
+        )
+
+
+def readable(error: AirbyteErrorTraceMessage) -> AirbyteErrorTraceMessage:
+    """`error`, in place, without secrets, and with a sentence where the CDK has only the name of an exception."""
+    stream = error.stream_descriptor.name if error.stream_descriptor else "a stream"
+    if str(error.message).startswith("An unexpected error occurred in stream"):
+        error.message = (
+            f"The stream {stream} met something in Backlog's answers that it cannot read. Please report it, with the "
+            "log of this sync."
+        )
+    for name in ("message", "internal_message", "stack_trace"):
+        setattr(error, name, filter_secrets(getattr(error, name) or ""))
+    return error
+
+
+def summary(failures: list[AirbyteErrorTraceMessage]) -> AirbyteTracedException:
+    """What failed in all, as the last word of a sync: the streams by reason.
+
+    Why: the CDK's own summary shows the `repr` of exceptions, and calls every failure a config error, after which
+    the platform does not try again.
+    """
+    streams: dict[str, list[str]] = {}
+    for failure in failures:
+        name = failure.stream_descriptor.name if failure.stream_descriptor else "unknown"
+        if name not in streams.setdefault(failure.message, []):
+            streams[failure.message].append(name)
+    reasons = " ".join(f"{', '.join(names)}: {message}" for message, names in streams.items())
+    kinds = {failure.failure_type for failure in failures}
+    return AirbyteTracedException(
+        message=f"Not all streams were synced. {reasons}",
+        internal_message=f"{len(failures)} failures.",
+        failure_type=next(
+            (kind for kind in (FailureType.config_error, FailureType.system_error) if kind in kinds),
+            FailureType.transient_error,
+        ),
+    )

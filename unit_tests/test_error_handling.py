@@ -201,12 +201,12 @@ POOL = f"HTTPSConnectionPool(host='acme.backlog.jp', port=443): Max retries exce
     [
         (requests.exceptions.ConnectTimeout, "acme.backlog.jp did not answer issues in time."),
         (requests.exceptions.ReadTimeout, "acme.backlog.jp did not answer issues in time."),
-        (requests.exceptions.SSLError, "The certificate of acme.backlog.jp could not be verified."),
+        (requests.exceptions.SSLError, "No secure connection to acme.backlog.jp could be made."),
         (requests.exceptions.ChunkedEncodingError, "The answer of acme.backlog.jp to issues broke off."),
         (requests.exceptions.ContentDecodingError, "The answer of acme.backlog.jp to issues broke off."),
-        (requests.exceptions.ConnectionError, "Could not reach acme.backlog.jp."),
-        (requests.exceptions.ProxyError, "Could not reach acme.backlog.jp."),
-        (requests.exceptions.RequestException, "Could not reach acme.backlog.jp."),
+        (requests.exceptions.ConnectionError, "Could not reach acme.backlog.jp for issues."),
+        (requests.exceptions.ProxyError, "Could not reach acme.backlog.jp for issues."),
+        (requests.exceptions.RequestException, "Could not reach acme.backlog.jp for issues."),
     ],
 )
 @pytest.mark.parametrize("with_request", [True, False])

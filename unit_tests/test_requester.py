@@ -61,7 +61,7 @@ def test_a_redirect_is_not_followed(requester: BacklogRequester, requests_mock: 
     assert not elsewhere.called
     assert requests_mock.call_count == 1
     assert error.failure_type == FailureType.config_error
-    assert error.message and error.message.startswith("acme.backlog.jp redirects to another address.")
+    assert error.message and error.message.startswith("acme.backlog.jp redirects to another address, as no Backlog space does.")
 
 
 def test_what_is_gone_gives_none(requester: BacklogRequester, requests_mock: Any) -> None:
@@ -94,11 +94,11 @@ def test_a_failure_is_tried_again_and_then_succeeds(
     [
         (
             {"status_code": 503, "text": "<html>"},
-            "Backlog answered issues with status 503. It may be overloaded or under maintenance.",
+            "Backlog answered issues with status 503. It may be overloaded or under maintenance; try again later.",
         ),
         (
             {"exc": requests.exceptions.ConnectionError(f"url: {ISSUES}?keyword=confidential", request=SENT)},
-            "Could not reach acme.backlog.jp. Check the space domain and the network between Airbyte and Backlog.",
+            "Could not reach acme.backlog.jp for issues. Check the space domain and the network between Airbyte and Backlog.",
         ),
         (
             {"exc": requests.exceptions.ReadTimeout(f"url: {ISSUES}?keyword=confidential", request=SENT)},
@@ -107,8 +107,9 @@ def test_a_failure_is_tried_again_and_then_succeeds(
         ),
         (
             {"text": "<html>"},
-            "acme.backlog.jp answered issues with something that is not JSON of Backlog. If this persists, check "
-            "that the space domain is the host name that your browser shows when you are logged in to Backlog.",
+            "acme.backlog.jp answered issues with something that is not JSON of Backlog. If this persists: Check the "
+            "space domain: it is the host name that your browser shows when you are logged in to Backlog, perhaps "
+            "acme.backlog.com or acme.backlogtool.com.",
         ),
         (
             {"status_code": 429},

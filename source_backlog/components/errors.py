@@ -2,13 +2,15 @@
 
 import logging
 import re
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
 from dataclasses import InitVar, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 import requests
+import urllib3.exceptions
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.error_handlers import (
     BackoffStrategy,
@@ -17,6 +19,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import (
     ResponseAction,
 )
 
+from source_backlog.components.config import other_addresses
 from source_backlog.components.space import Space
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
@@ -33,8 +36,18 @@ BASE_ENDPOINTS = frozenset(
 )
 
 
-# Bodies that are files: not JSON, and not to be read into memory.
-DOWNLOAD = re.compile(r"/(attachments|files)/\d+$")
+# Bodies that are files: not JSON, and not to be read into memory. A listing of shared files may end alike.
+DOWNLOAD = re.compile(r"^(?!projects/[^/]+/files/metadata/).*/(attachments|files)/\d+$")
+
+# What is read instead of a list that is refused: see `PeopleRetriever`.
+INSTEAD = {
+    "users": " The members of the visible projects are read instead.",
+    "teams": " The teams of the visible projects are read instead.",
+}
+
+
+class TooLarge(requests.RequestException):
+    """The body is larger than what is read into memory."""
 
 
 def path_of(url: str | None) -> str:
@@ -80,12 +93,12 @@ class BacklogErrorHandler(ErrorHandler):
         self.backoff_strategies = [UntilTheWindowEnds(self.api_budget)]
 
     @property
-    def max_retries(self) -> int | None:
+    def max_retries(self) -> int:
         """Retries of one request; 429s, which wait for at most a minute each, count too."""
-        return self.api_budget.retries if self.api_budget else None
+        return self.api_budget.retries if self.api_budget else 0
 
     @property
-    def max_time(self) -> int | None:
+    def max_time(self) -> int:
         """Seconds for one request with all its retries."""
         return 15 * 60
 
@@ -98,15 +111,32 @@ class BacklogErrorHandler(ErrorHandler):
     def _interpret_failure(self, error: Exception | None) -> ErrorResolution:
         request = getattr(error, "request", None)
         url = request.url if request is not None else None
-        host = urlsplit(url or "").hostname or self.config.get("domain")
-        if isinstance(error, requests.Timeout):
-            what = f"{host} did not answer {path_of(url)} in time."
+        host = urlsplit(url or "").hostname or self._host
+        asked = f" {path_of(url)}" if url else ""
+        causes = list(_causes(error))
+        if isinstance(error, TooLarge):
+            return ErrorResolution(
+                ResponseAction.FAIL, FailureType.system_error, f"The answer of {host} to{asked} is too large to read."
+            )
+        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+            return _config_error(
+                f"The certificate of {host} could not be verified. {domain_hint(host)} A server of your own needs a "
+                "certificate of a public authority."
+            )
+        if any(isinstance(cause, urllib3.exceptions.NameResolutionError) for cause in causes):
+            return _retry(f"There is no host {host}, or its name could not be resolved. {domain_hint(host)}")
+        if isinstance(error, requests.Timeout) or any(
+            isinstance(cause, urllib3.exceptions.TimeoutError) for cause in causes
+        ):
+            what = f"{host} did not answer{asked} in time."
         elif isinstance(error, requests.exceptions.SSLError):
-            what = f"The certificate of {host} could not be verified."
-        elif isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
-            what = f"The answer of {host} to {path_of(url)} broke off."
+            what = f"No secure connection to {host} could be made."
+        elif isinstance(
+            error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError
+        ) or any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
+            what = f"The answer of {host} to{asked} broke off."
         else:
-            what = f"Could not reach {host}."
+            what = f"Could not reach {host}{' for' if asked else ''}{asked}."
         return _retry(f"{what} Check the space domain and the network between Airbyte and Backlog.")
 
     def _interpret(self, response: requests.Response) -> ErrorResolution:
@@ -116,8 +146,7 @@ class BacklogErrorHandler(ErrorHandler):
             return self._interpret_success(response, path)
         if 300 <= status < 400:
             return _config_error(
-                f"{self._host} redirects to another address. Check the space domain: it is the host name that your "
-                "browser shows when you are logged in to Backlog, such as your-space.backlog.jp."
+                f"{self._host} redirects to another address, as no Backlog space does. {domain_hint(self._host)}"
             )
         code, message = error_of(response)
         if status == 429 or code == TOO_MANY_REQUESTS:
@@ -127,7 +156,10 @@ class BacklogErrorHandler(ErrorHandler):
                 f"Backlog's rate limit was exceeded on {path}. Lower the share of requests or the number of workers.",
             )
         if status == 408 or status >= 500:
-            return _retry(f"Backlog answered {path} with status {status}. It may be overloaded or under maintenance.")
+            return _retry(
+                f"Backlog answered {path} with status {status}. It may be overloaded or under maintenance; try again "
+                "later."
+            )
         if code == LICENCE_EXPIRED:
             return _config_error("The licence of the Backlog space has expired. Renew it, then sync again.")
         if code == ACCESS_DENIED:
@@ -143,7 +175,7 @@ class BacklogErrorHandler(ErrorHandler):
         if code in (LICENCE, UNAUTHORIZED_OPERATION) or (status in (402, 403) and code is None):
             return self._refused(path, code)
         if status == 401:
-            return self._unauthenticated(response)
+            return self._unauthenticated()
         if status == 404 or code == NO_RESOURCE:
             return self._missing(path, message)
         return ErrorResolution(
@@ -160,21 +192,23 @@ class BacklogErrorHandler(ErrorHandler):
                 body = None
             if not isinstance(body, dict | list):
                 return _retry(
-                    f"{self._host} answered {path} with something that is not JSON of Backlog. If this persists, check "
-                    "that the space domain is the host name that your browser shows when you are logged in to Backlog."
+                    f"{self._host} answered {path} with something that is not JSON of Backlog. If this persists: "
+                    f"{domain_hint(self._host)}"
                 )
         return ErrorResolution(ResponseAction.SUCCESS)
 
-    def _unauthenticated(self, response: requests.Response) -> ErrorResolution:
+    def _unauthenticated(self) -> ErrorResolution:
         if (self.config.get("credentials") or {}).get("auth_type") == "oauth2.0":
             return ErrorResolution(
                 ResponseAction.REFRESH_TOKEN_THEN_RETRY,
                 FailureType.config_error,
                 "Backlog does not accept the OAuth access token. Authenticate the source again.",
             )
+        others = other_addresses(self._host)
+        elsewhere = f" ({self._host}, not {others})" if others else ""
         return _config_error(
             f"{self._host} does not accept the API key. Check that the key was copied whole, that it belongs to this "
-            "space, and that it was not deleted; make a new one in Backlog under Personal Settings, API."
+            f"space{elsewhere}, and that it was not deleted; make a new one in Backlog under Personal Settings, API."
         )
 
     def _refused(self, path: str, code: int | None) -> ErrorResolution:
@@ -185,20 +219,17 @@ class BacklogErrorHandler(ErrorHandler):
         )
         if path in BASE_ENDPOINTS:
             return _config_error(f"Backlog refuses {path}: {reason}. Use the key of a user who may read issues.")
-        return self._skip(path, f"{reason}.")
+        return self._skip(path, f"{reason}.{INSTEAD.get(path, '')}")
 
     def _missing(self, path: str, message: str) -> ErrorResolution:
         said = message.rstrip(".") or "not found"
         if path in BASE_ENDPOINTS and path != "issues":
-            return _config_error(
-                f"{self._host} has no {path} ({said}). Check the space domain: it is the host name that your browser "
-                "shows when you are logged in to Backlog."
-            )
+            return _config_error(f"{self._host} has no {path} ({said}). {domain_hint(self._host)}")
         return self._skip(path, f"Backlog answers '{said}'. It was deleted or is no longer visible.")
 
     def _skip(self, path: str, reason: str) -> ErrorResolution:
-        if not (self.api_budget and path in self.api_budget.probed):
-            LOGGER.warning(f"Skipped {path}: {reason}")
+        if self.api_budget is None or path not in self.api_budget.probed:
+            warn_once(self.api_budget, f"Skipped {path}: {reason}")
         return ErrorResolution(ResponseAction.IGNORE, None, reason)
 
     @property
@@ -224,6 +255,31 @@ class UntilTheWindowEnds(BackoffStrategy):
             # The header may be missing, or the window may have ended while the answer was on its way.
             return wait or min(2.0**attempt_count, 60.0)
         return None
+
+
+def domain_hint(host: str) -> str:
+    """What to do about a domain that is not that of a space, with the other addresses that it could have."""
+    others = other_addresses(host)
+    return (
+        "Check the space domain: it is the host name that your browser shows when you are logged in to Backlog"
+        f"{f', perhaps {others}' if others else ', such as your-space.backlog.jp'}."
+    )
+
+
+def warn_once(space: Space | None, message: str) -> None:
+    """Log a warning; of several streams that meet the same thing in one sync, only the first does."""
+    if space is None:
+        LOGGER.warning(message)
+    else:
+        space.once(f"warned: {message}", lambda: LOGGER.warning(message))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The exceptions that `requests` and `urllib3` wrapped, outermost first."""
+    while error is not None:
+        yield error
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        error = inner if isinstance(inner, BaseException) else error.__cause__
 
 
 def _retry(message: str) -> ErrorResolution:

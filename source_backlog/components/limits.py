@@ -64,13 +64,16 @@ class RateLimits:
             if isinstance(told, Mapping):
                 self._update(window, told.get("limit"), told.get("remaining"), told.get("reset"))
 
-    def acquire(self, url: str) -> None:
-        """Take one request of the category of `url` from the budget; waits until the window allows it."""
+    def acquire(self, url: str, at_once: bool = False) -> None:
+        """Take one request of the category of `url` from the budget; waits until the window allows it.
+
+        With `at_once` it only counts the request: somebody waits for the answer, and Backlog may refuse it.
+        """
         category = category_of(url)
         window = self._windows[category]
         announced = False
         with window.changed:
-            while (wait := self._wait_for(window)) > 0:
+            while not at_once and (wait := self._wait_for(window)) > 0:
                 if wait > QUIET_WAIT_SECONDS and not announced:
                     announced = True
                     until = datetime.fromtimestamp(time.time() + wait, UTC).strftime("%H:%M:%S")
@@ -121,12 +124,13 @@ class RateLimits:
     def _update(self, window: Window, limit: Any, remaining: Any, reset: Any) -> None:
         try:
             limit, remaining, reset = int(limit), int(remaining), float(reset)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return
         if reset > 1e11:
             reset /= 1000.0
         with window.changed:
-            if reset > window.reset + 0.5:
+            # What cannot be the end of a window gives way to whatever comes next.
+            if reset > window.reset + 0.5 or window.reset - self._now() > LONGEST_WINDOW_SECONDS:
                 window.limit, window.remaining, window.reset = limit, remaining, reset
             elif reset > window.reset - 0.5:
                 # Responses of one window may overtake each other: the lowest figure is the latest.

@@ -1,6 +1,9 @@
 """Sends the GET requests of all streams: shared where several streams read the same, clean where they fail."""
 
+import http.cookiejar
+import itertools
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,20 +11,37 @@ from typing import Any
 from urllib.parse import urlencode
 
 import requests
+import urllib3.exceptions
 from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
-from airbyte_cdk.sources.streams.http import HttpClient
-from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
-from airbyte_cdk.sources.streams.http.requests_native_auth.abstract_oauth import AbstractOauth2Authenticator
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 from airbyte_cdk.sources.types import StreamSlice, StreamState
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.errors import API, body_of, path_of
+from source_backlog.components.errors import (
+    API,
+    NO_RESOURCE,
+    BacklogErrorHandler,
+    TooLarge,
+    body_of,
+    error_of,
+    path_of,
+)
+from source_backlog.components.oauth import RotatingTokens
+from source_backlog.components.responses import MIB
 from source_backlog.components.space import Space
 
-# The CDK's client logs what it also raises, with URLs and stack traces; below DEBUG its own lines are noise.
-CLIENT_LOGGER = logging.getLogger("airbyte.source_backlog.http")
-CLIENT_LOGGER.addFilter(lambda record: record.levelno <= logging.DEBUG)
+LOGGER = logging.getLogger("airbyte.source_backlog")
+
+# A page of Backlog has some hundred KiB; what is larger than this is no page and would fill the memory.
+LARGEST_BODY_BYTES = 256 * MIB
+# For one body, however slowly its bytes come; a time-out of `requests` begins anew with each of them.
+BODY_SECONDS = 600.0
+CHUNK_BYTES = 256 * 1024
+LONGEST_PAUSE_SECONDS = 60.0
+# `check` answers a person who waits.
+QUICK_TIMEOUT_SECONDS = (10.0, 20.0)
 
 
 class BacklogSession(requests.Session):
@@ -36,21 +56,26 @@ class BacklogSession(requests.Session):
     def __init__(self, space: Space) -> None:
         super().__init__()
         self._space = space
-        # The header comes with the request. Without this, `requests` would look for a password in ~/.netrc.
+        # Else `requests` would look for a password in ~/.netrc and send that instead.
         self.auth = lambda request: request
+        self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self.mount("https://", space.adapter)
         self.mount("http://", space.adapter)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send one request within the rate limits; redirects come back as they are."""
         kwargs["allow_redirects"] = False
-        self._space.once("rate limit", lambda: self._learn_the_limits(request))
+        stream = kwargs.pop("stream", False)
+        if not self._space.quick:
+            self._space.once("rate limit", lambda: self._learn_the_limits(request))
         url = str(request.url)
         response = None
-        self._space.limits.acquire(url)
+        self._space.limits.acquire(url, at_once=self._space.quick)
         try:
             with self._space.slots:
-                response = super().send(request, **kwargs)
+                response = super().send(request, stream=True, **kwargs)
+                if not stream:
+                    _read_body(response, QUICK_TIMEOUT_SECONDS[1] if self._space.quick else BODY_SECONDS)
         finally:
             self._space.limits.release(url, response)
         return response
@@ -68,44 +93,143 @@ class BacklogSession(requests.Session):
             return
 
 
-class BacklogClient(HttpClient):
-    """The CDK's client with shared responses and with messages a user can read.
+class BacklogClient:
+    """Sends a request until it is answered, as the error handler decides, or fails with a sentence for the user.
 
-    Why: see `SharedResponses` for the first. For the second: when its retries are exhausted the CDK's client wraps
-    the error handler's sentence into "Exhausted available request attempts … Exception: …".
+    Why not the CDK's `HttpClient`: it cannot share responses (see `SharedResponses`); its log lines call every wait
+    an exceeded rate limit and show URLs and stack traces; when its retries are exhausted it wraps the error handler's
+    sentence into "Exhausted available request attempts … Exception: …".
     """
 
-    def __init__(self, space: Space, **kwargs: Any) -> None:
-        super().__init__(session=BacklogSession(space), logger=CLIENT_LOGGER, **kwargs)
+    def __init__(
+        self,
+        space: Space,
+        error_handler: BacklogErrorHandler,
+        authenticator: DeclarativeAuthenticator,
+        timeout: tuple[float | None, float | None],
+    ) -> None:
         self._space = space
+        self._handler = error_handler
+        self._authenticator = authenticator
+        # A template too: a key never changes, so that it is evaluated once.
+        self._key = None if isinstance(authenticator, RotatingTokens) else dict(authenticator.get_auth_header())
+        self._timeout = QUICK_TIMEOUT_SECONDS if space.quick else timeout
+        self._session = BacklogSession(space)
 
-    def get(self, url: str, headers: Mapping[str, str], params: Mapping[str, Any]) -> requests.Response:
+    def get(self, url: str, params: Mapping[str, Any]) -> requests.Response:
         """The response to a GET request: sent, or the one that another stream of this sync has received.
 
         Raises `AirbyteTracedException` with a sentence for the user when the request fails for good.
         """
 
         def fetch() -> requests.Response:
-            return self._request(url, headers, params)
+            return self._request(url, params)
 
         if not self._space.has_several_readers(path_of(url)):
             return fetch()
         return self._space.responses.get(f"{url}?{urlencode(params, doseq=True)}", fetch)
 
-    def open(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def open(self, url: str) -> requests.Response:
         """The response to a download, its body not yet read."""
-        return self._request(url, headers, {}, stream=True)
+        return self._request(url, {}, stream=True)
 
-    def _request(
-        self, url: str, headers: Mapping[str, str], params: Mapping[str, Any], stream: bool = False
-    ) -> requests.Response:
+    def _request(self, url: str, params: Mapping[str, Any], stream: bool = False) -> requests.Response:
+        path = path_of(url)
+        deadline = time.monotonic() + self._handler.max_time
+        renewed = False
+        for attempt in itertools.count(1):
+            header = self._key or self._authenticator.get_auth_header()
+            response, error = self._send(url, params, header, stream)
+            resolution = self._handler.interpret_response(response if response is not None else error)
+            action = resolution.response_action
+            if response is not None and action in (ResponseAction.SUCCESS, ResponseAction.IGNORE):
+                return response
+            if (
+                action == ResponseAction.REFRESH_TOKEN_THEN_RETRY
+                and not renewed
+                and isinstance(self._authenticator, RotatingTokens)
+            ):
+                self._authenticator.replace(header)
+                renewed = True
+                continue
+            if action not in (ResponseAction.RETRY, ResponseAction.RATE_LIMITED):
+                raise _failure(resolution, path, attempt)
+            pause = self._pause(response, attempt)
+            if (
+                attempt > self._handler.max_retries
+                or time.monotonic() + pause > deadline
+                or (self._space.quick and pause > QUICK_TIMEOUT_SECONDS[0])
+            ):
+                raise _failure(resolution, path, attempt)
+            LOGGER.info(f"{resolution.error_message} Attempt {attempt + 1} follows in {pause:.0f} s.")
+            time.sleep(pause)
+        raise AssertionError("unreachable: the loop ends with an answer or a failure")
+
+    def _send(
+        self, url: str, params: Mapping[str, Any], header: Mapping[str, str], stream: bool
+    ) -> tuple[requests.Response | None, requests.RequestException | None]:
+        began = time.monotonic()
         try:
-            _, response = self.send_request(
-                "GET", url, request_kwargs={"stream": stream}, headers=headers, params=params
+            request = self._session.prepare_request(
+                requests.Request("GET", url, headers=dict(header), params=dict(params))
             )
-        except AirbyteTracedException as error:
-            raise _readable(error, url) from error
-        return response
+            settings = self._session.merge_environment_settings(request.url, {}, stream, None, None)
+            response = self._session.send(request, timeout=self._timeout, **settings)
+        except requests.RequestException as error:
+            LOGGER.debug(f"GET {path_of(url)} {dict(params)}: {type(error).__name__}")
+            return None, error
+        # Neither headers nor bodies: the first hold the key, the second the data.
+        LOGGER.debug(
+            f"GET {path_of(url)} {dict(params)}: status {response.status_code} in {time.monotonic() - began:.3f} s"
+        )
+        return response, None
+
+    def _pause(self, response: requests.Response | None, attempt: int) -> float:
+        for strategy in self._handler.backoff_strategies:
+            if told := strategy.backoff_time(response, attempt):
+                # A second more, because the header has whole seconds.
+                return told + 1.0
+        return min(2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
+
+
+def _read_body(response: requests.Response, seconds: float) -> None:
+    """Read the body into `response.content`, within bounds of time and size.
+
+    Why: `requests` waits for each piece of a body anew, so that a server that sends a byte a minute is never too
+    slow for it. Raises what `requests` itself would raise.
+    """
+    if response.raw is None:
+        return
+    deadline = time.monotonic() + seconds
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while piece := response.raw.read1(CHUNK_BYTES, decode_content=True):
+            pieces.append(piece)
+            size += len(piece)
+            if size > LARGEST_BODY_BYTES:
+                response.close()
+                raise TooLarge(request=response.request)
+            if time.monotonic() > deadline:
+                response.close()
+                raise requests.ReadTimeout(request=response.request)
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.ReadTimeout(error, request=response.request) from error
+    except urllib3.exceptions.DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error, request=response.request) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
+    response._content = b"".join(pieces)
+    response._content_consumed = True  # type: ignore[attr-defined]
+    response.raw.release_conn()
+
+
+def _failure(resolution: ErrorResolution, path: str, attempts: int) -> AirbyteTracedException:
+    return AirbyteTracedException(
+        message=resolution.error_message or f"Backlog did not answer {path}.",
+        internal_message=f"GET {path} failed after {attempts} attempts.",
+        failure_type=resolution.failure_type or FailureType.transient_error,
+    )
 
 
 @dataclass
@@ -122,28 +246,19 @@ class BacklogRequester(HttpRequester):
         super().__post_init__(parameters)
         if self.api_budget is None:
             raise ValueError("A BacklogRequester needs the Space of its source.")
-        # Templates that do not depend on the request, evaluated once: a large space has a request per issue.
+        # A template that does not depend on the request, evaluated once: a large space has a request per issue.
         self._url_of_api = super().get_url()
-        renews_itself = isinstance(self._authenticator, AbstractOauth2Authenticator)
-        self._fixed_header = None if renews_itself else dict(self._authenticator.get_auth_header())
+        if not isinstance(self.error_handler, BacklogErrorHandler):
+            self.error_handler = BacklogErrorHandler(self.config, {}, self.api_budget)
         self._client = BacklogClient(
             self.api_budget,
-            name=self.name,
-            error_handler=self.error_handler,
-            authenticator=self._authenticator if renews_itself else None,
-            backoff_strategy=getattr(self.error_handler, "backoff_strategies", None),
-            message_repository=self.message_repository,
-            request_timeout=(self.connect_timeout_in_seconds, self.read_timeout_in_seconds),
+            self.error_handler,
+            self.get_authenticator(),
+            (self.connect_timeout_in_seconds, self.read_timeout_in_seconds),
         )
 
-    def get_url(
-        self,
-        *,
-        stream_state: StreamState | None = None,
-        stream_slice: StreamSlice | None = None,
-        next_page_token: Mapping[str, Any] | None = None,
-    ) -> str:
-        """The address of the API, with a slash at its end."""
+    def get_url(self, **kwargs: Any) -> str:
+        """The address of the API, `https://…/api/v2/`."""
         return self._url_of_api
 
     def send_request(
@@ -161,7 +276,6 @@ class BacklogRequester(HttpRequester):
         """Send the GET request that the manifest describes; Backlog's reading endpoints take no body."""
         return self._client.get(
             f"{self.get_url()}{path or self.get_path(stream_slice=stream_slice)}",
-            headers=self._auth_header(),
             params=request_params or {},
         )
 
@@ -179,7 +293,7 @@ class BacklogRequester(HttpRequester):
         Raises `AirbyteTracedException` when Backlog does not answer, `requests.RequestException` when the body breaks
         off.
         """
-        with self._client.open(f"{self.get_url()}{path}", self._auth_header()) as response:
+        with self._client.open(f"{self.get_url()}{path}") as response:
             if not response.ok:
                 return None
             with target.open("wb") as file:
@@ -193,42 +307,14 @@ class BacklogRequester(HttpRequester):
         self.api_budget.probed.add(path)
         return self.get_json(path) is not None
 
-    def _auth_header(self) -> Mapping[str, str]:
-        if self._fixed_header is not None:
-            return self._fixed_header
-        # An expired OAuth token is renewed here, one thread at a time (the CDK holds the lock).
-        try:
-            header: Mapping[str, str] = self.get_authenticator().get_auth_header()
-            return header
-        except AirbyteTracedException as error:
-            if error.failure_type != FailureType.config_error:
-                raise
-            raise AirbyteTracedException(
-                message=(
-                    "Backlog does not accept the refresh token: it was used elsewhere, revoked, or belongs to another "
-                    "client. Authenticate the source again."
-                ),
-                internal_message=error.internal_message,
-                failure_type=FailureType.config_error,
-                exception=error,
-            ) from error
-        except Exception as error:
-            raise AirbyteTracedException(
-                message=f"{self.config.get('domain')} did not renew the OAuth access token. Try again later.",
-                internal_message=type(error).__name__,
-                failure_type=FailureType.transient_error,
-                exception=error,
-            ) from error
+    def is_missing(self, path: str) -> bool:
+        """Whether Backlog says that there is nothing under `path`; a refusal is no such answer. Asked once per sync."""
+        assert self.api_budget is not None
+        space = self.api_budget
+        space.probed.add(path)
 
+        def ask() -> bool:
+            response = self.send_request(path=path)
+            return response is not None and (response.status_code == 404 or error_of(response)[0] == NO_RESOURCE)
 
-def _readable(error: AirbyteTracedException, url: str) -> AirbyteTracedException:
-    cause = error.__context__
-    if not isinstance(cause, BaseBackoffException):
-        return error
-    reason = cause.args[0] if cause.args else f"Backlog did not answer {path_of(url)}."
-    return AirbyteTracedException(
-        message=str(reason),
-        internal_message=f"Retries exhausted for {path_of(url)}.",
-        failure_type=cause.failure_type or FailureType.transient_error,
-        exception=cause,
-    )
+        return space.once(f"missing {path}", ask)

@@ -32,14 +32,20 @@ class Space:
 
     `endpoints` are the endpoints that the selected streams read, one entry per stream and endpoint: the responses
     of an endpoint with several readers are kept for the others. `retries` is how often a failed request is tried
-    again.
+    again. With `quick` a request fails rather than wait: somebody looks at the form.
     """
 
     def __init__(
-        self, num_workers: int = 4, share_percent: int = 100, endpoints: Iterable[str] = (), retries: int = 6
+        self,
+        num_workers: int = 4,
+        share_percent: int = 100,
+        endpoints: Iterable[str] = (),
+        retries: int = 6,
+        quick: bool = False,
     ) -> None:
         self.num_workers = num_workers
-        self.retries = retries
+        self.retries = 1 if quick else retries
+        self.quick = quick
         self.limits = RateLimits(share_percent)
         self.responses = SharedResponses()
         self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=num_workers)
