@@ -17,7 +17,7 @@ DOTS := awk '/^ *Collecting |^ *Requirement already/ { printf "."; fflush() } \
 	/^Installing collected/ { printf " installing"; fflush() } END { print "" }'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sync test lint format image constraints clean
+.PHONY: help demo sync config-given test lint format image constraints clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,9 +25,11 @@ help: ## List the commands
 demo: $(INSTALLED) ## Read an emulated Backlog space into DuckDB, change it, read the changes
 	@$(PYTHON) -m integration_tests.demo
 
-sync: $(INSTALLED) ## Read a real space into backlog.duckdb: make sync CONFIG=secrets/config.json
-	@test -n "$(CONFIG)" || { echo "Which space? make sync CONFIG=secrets/config.json" >&2; exit 2; }
+sync: config-given $(INSTALLED) ## Read a real space into backlog.duckdb: make sync CONFIG=secrets/config.json
 	@$(VENV)/bin/backlog-sync --config "$(CONFIG)" --to duckdb:///backlog.duckdb
+
+config-given:
+	@test -n "$(CONFIG)" || { echo "Which space? make sync CONFIG=secrets/config.json" >&2; exit 2; }
 
 test: lint ## Run every check: lint, types, unit tests, emulator, standard tests
 	@$(PYTHON) -m pytest $(PYTEST_ARGS)
