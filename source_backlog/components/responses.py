@@ -2,23 +2,19 @@
 
 import hashlib
 import io
+import struct
 import tempfile
 import threading
 import zlib
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 import requests
 
 MIB = 1024 * 1024
 
-
-@dataclass(frozen=True)
-class _Stored:
-    status: int
-    offset: int
-    length: int
+# What stands before each body in the file: its status and its length.
+_HEADER = struct.Struct("<HI")
 
 
 class SharedResponses:
@@ -29,59 +25,66 @@ class SharedResponses:
     first one fetches and the others wait for it.
 
     Bodies are compressed into one anonymous temporary file, which the operating system removes with the process,
-    however that ends. Above `limit_bytes` nothing more is stored and the response is simply requested again.
+    however that ends. Above `limit_bytes` nothing more is stored and the response is simply requested again. In
+    memory there is only the place of each body, for a large space has a response per issue.
     """
 
     def __init__(self, limit_bytes: int = 2048 * MIB) -> None:
         self.replayed = 0
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
-        self._entries: dict[bytes, Future[_Stored | None]] = {}
+        # By URL: where in the file the response is, or the response that is under way.
+        self._places: dict[bytes, int | Future[int | None]] = {}
         self._file = tempfile.TemporaryFile(prefix="source-backlog-")  # noqa: SIM115 (lives as long as the sync)
         self._end = 0
 
     def get(self, url: str, fetch: Callable[[], requests.Response]) -> requests.Response:
         """The response to `url`: replayed when it is stored, else the result of `fetch`, which is stored.
 
-        An exception of `fetch` reaches everyone who waits for the same URL.
+        An exception of `fetch` reaches everyone who asks for the same URL.
         """
         key = hashlib.blake2b(url.encode(), digest_size=16).digest()
+        mine: Future[int | None] = Future()
         with self._lock:
-            entry = self._entries.get(key)
-            mine = entry is None
-            if entry is None:
-                entry = self._entries[key] = Future()
-        if not mine:
-            stored = entry.result()
-            if stored is not None:
-                return self._replay(url, stored)
-            return fetch()
+            known = self._places.setdefault(key, mine)
+        if known is mine:
+            return self._fetch(key, mine, fetch)
+        place = known.result() if isinstance(known, Future) else known
+        return fetch() if place is None else self._replay(url, place)
+
+    def _fetch(
+        self, key: bytes, under_way: Future[int | None], fetch: Callable[[], requests.Response]
+    ) -> requests.Response:
         try:
             response = fetch()
+            place = self._store(response)
         except BaseException as error:
-            entry.set_exception(error)
+            under_way.set_exception(error)
             raise
-        entry.set_result(self._store(response))
+        if place is not None:
+            self._places[key] = place
+        under_way.set_result(place)
         return response
 
-    def _store(self, response: requests.Response) -> _Stored | None:
+    def _store(self, response: requests.Response) -> int | None:
         body = zlib.compress(response.content, 1)
         with self._lock:
-            if self._end + len(body) > self._limit_bytes:
+            place, end = self._end, self._end + _HEADER.size + len(body)
+            if end > self._limit_bytes:
                 return None
-            self._file.seek(self._end)
-            self._file.write(body)
-            stored = _Stored(response.status_code, self._end, len(body))
-            self._end += len(body)
-        return stored
+            self._file.seek(place)
+            self._file.write(_HEADER.pack(response.status_code, len(body)) + body)
+            self._end = end
+        return place
 
-    def _replay(self, url: str, stored: _Stored) -> requests.Response:
+    def _replay(self, url: str, place: int) -> requests.Response:
         with self._lock:
-            self._file.seek(stored.offset)
-            body = self._file.read(stored.length)
+            self._file.seek(place)
+            status, length = _HEADER.unpack(self._file.read(_HEADER.size))
+            body = self._file.read(length)
             self.replayed += 1
         response = requests.Response()
-        response.status_code = stored.status
+        response.status_code = status
         response.url = url
         response.headers["Content-Type"] = "application/json;charset=utf-8"
         response.raw = io.BytesIO(zlib.decompress(body))

@@ -16,11 +16,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _ID_SEGMENT = re.compile(r"/(?:\d+|[0-9a-f]{32}|\{+[^{}]*\}+)(?=/|$)")
+_FOLDER = re.compile(r"(?<=/files/metadata).*")
+
+# What the components ask for beside the endpoints of their streams.
+_READ_BY_ALL = ("projects", "space/activities", "users/myself")
 
 
 def endpoint_of(path: str) -> str:
     """The endpoint that a path belongs to, ids taken out: `issues/12/comments` is of `issues/{}/comments`."""
-    return _ID_SEGMENT.sub("/{}", path.split("?", 1)[0])
+    return _FOLDER.sub("/{}", _ID_SEGMENT.sub("/{}", path.split("?", 1)[0]))
 
 
 class Space:
@@ -59,8 +63,7 @@ class Space:
         # Paths that are asked for to see whether the object exists: an answer of "no" is no warning.
         self.probed: set[str] = set()
         self._readers = collections.Counter(endpoint_of(endpoint) for endpoint in endpoints)
-        # All families of streams ask the feed.
-        self._readers.update(["space/activities", "space/activities"])
+        self._readers.update(2 * _READ_BY_ALL)
         self._executor: ThreadPoolExecutor | None = None
 
     def has_several_readers(self, path: str) -> bool:
@@ -114,10 +117,16 @@ class Space:
 
 
 def readers_of(streams: Iterable[dict[str, Any]], selected: Collection[str]) -> list[str]:
-    """The endpoints that the `selected` streams of a manifest read, one entry per stream and endpoint."""
+    """The endpoints that the `selected` streams of a manifest read, one entry per stream and endpoint.
+
+    What a stream `compares` it reads only if another one reads it anyway.
+    """
     found: list[str] = []
+    compared: list[str] = []
     for stream in streams:
         if stream["name"] in selected:
             parameters = stream.get("$parameters", {})
             found += parameters.get("reads") or [parameters.get("path", "")]
-    return found
+            compared += parameters.get("compares") or []
+    read = {endpoint_of(endpoint) for endpoint in found}
+    return found + [endpoint for endpoint in compared if endpoint_of(endpoint) in read]
