@@ -7,12 +7,11 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.checkpoints import Position
-from source_backlog.components.feed import FeedTrimmed, newer_than
-from source_backlog.components.paging import PAGE_SIZE, by_id
-from source_backlog.components.projects import selected_projects
+from source_backlog.components.feed import FeedTrimmed, is_joined_by_myself, newer_than
+from source_backlog.components.paging import PAGE_SIZE, Unreadable, by_id
+from source_backlog.components.projects import new_projects, note_projects, selected_projects
 from source_backlog.components.retriever import BacklogRetriever
-from source_backlog.components.values import Row, as_instant
+from source_backlog.components.values import Position, Row, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -87,7 +86,8 @@ class ActivityRetriever(BacklogRetriever):
     """Reads the feed from the last id on, and the whole feed of every project that has become visible since.
 
     Why: a plain cursor on the id would never see what happened in a project before the key's user joined it,
-    because those ids lie below the cursor. State: `{"activity": <last id>, "projects": [<ids read so far>]}`.
+    because those ids lie below the cursor. State: `{"activity": <last id>, "projects": [<ids read so far>]}`, with
+    archived projects under `archived`.
     """
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
@@ -102,26 +102,45 @@ class ActivityRetriever(BacklogRetriever):
 
     def activities(self, stream_slice: StreamSlice, selected: list[Any], position: Position) -> Iterator[Row]:
         """The raw activities that are new to the stream, oldest first; moves `position`, a checkpoint per page."""
+        projects = [
+            project
+            for project in selected_projects(self.requester, self.config, self.api_budget)
+            if project["id"] in selected
+        ]
         last = position.get("activity")
+        unread: list[Any] = []
         if last is not None:
-            for project_id in set(selected) - set(position.get("projects") or []):
-                yield from self.history(project_id, last)
-        position["projects"] = selected
+            for project_id in new_projects(position, projects):
+                yield from self.history(project_id, last, unread)
+        note_projects(position, projects, without=unread)
         everything = not self.config.get("projects") and self.config.get("include_archived_projects", True)
         for count, activity in enumerate(self.newest(last), start=1):
-            if everything or (activity.get("project") or {}).get("id") in selected:
+            project_id = (activity.get("project") or {}).get("id")
+            if last is not None and is_joined_by_myself(self.requester, activity):
+                # While the user was not a member, other activities may have been passed over.
+                unread.append(project_id)
+                note_projects(position, projects, without=unread)
+            if everything or project_id in selected:
                 yield activity
             position["activity"] = activity["id"]
             if count % PAGE_SIZE == 0:
                 self.checkpoint(stream_slice, dict(position))
+        again, unread = set(unread) & set(selected), []
+        for project_id in sorted(again):
+            yield from self.history(project_id, last or 0, unread)
+        note_projects(position, projects, without=unread)
         position.setdefault("activity", 0)
 
-    def history(self, project_id: Any, until: int) -> Iterator[Row]:
-        """The activities of a project that has become visible since the last sync, up to where that one ended."""
-        for activity in by_id(lambda page: self.requester.get_json(f"projects/{project_id}/activities", page)):
-            if activity["id"] > until:
-                return
-            yield activity
+    def history(self, project_id: Any, until: int, unread: list[Any]) -> Iterator[Row]:
+        """The activities of a project up to `until`, where the last sync ended; refused, it goes into `unread`."""
+        path = f"projects/{project_id}/activities"
+        try:
+            for activity in by_id(lambda page: self.requester.get_json(path, page)):
+                if activity["id"] > until:
+                    return
+                yield activity
+        except Unreadable:
+            unread.append(project_id)
 
     def newest(self, last: int | None) -> Iterator[Row]:
         """The activities after the last known one; what Backlog no longer holds is reported."""

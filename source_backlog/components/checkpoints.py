@@ -3,8 +3,9 @@
 import copy
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import InitVar, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
@@ -17,10 +18,51 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from source_backlog.components.projects import selected_projects
 from source_backlog.components.requester import BacklogRequester
 from source_backlog.components.space import Space
+from source_backlog.components.values import STAMP, Position, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
-Position = dict[str, Any]
+
+def _is_instant(value: Any) -> bool:
+    # A stamp of the far future would hide everything until then; a day is left for clocks that differ.
+    limit = (datetime.now(UTC) + timedelta(days=1)).strftime(STAMP)
+    return isinstance(value, str) and as_instant(value) == value and value <= limit
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _are_scalars(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, int | str) for one in value)
+
+
+def _are_ids_of_users(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_id(last) for last in value.values())
+
+
+def _is_place(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_instant(value.get("after"))
+        and _is_instant(value.get("updated", value["after"]))
+        and _is_id(value.get("activity", 0))
+    )
+
+
+# What a position may hold, and how a value is told that this version has written. Others are for their stream alone.
+SHAPES: dict[str, Callable[[Any], bool]] = {
+    "updated": _is_instant,
+    "settled": lambda value: value is True,
+    "activity": _is_id,
+    "id": _is_id,
+    "users": _are_ids_of_users,
+    "projects": _are_scalars,
+    "archived": _are_scalars,
+    "skipped": _are_scalars,
+    "resume": _is_place,
+    "known": lambda value: isinstance(value, dict),
+}
 
 
 @dataclass
@@ -100,10 +142,33 @@ class Checkpoints(PartitionRouter, Cursor):
     # What the CDK uses: the cursor.
 
     def bind(self, state_manager: ConnectorStateManager, messages: MessageRepository) -> None:
-        """Connect to the state of this run: what was saved, and where checkpoints go."""
+        """Connect to the state of this run: what was saved, and where checkpoints go.
+
+        What is not understood counts as nothing saved, with a warning: what it stood for is read from the beginning.
+        """
         self._output = (state_manager, messages)
-        for entry in (state_manager.get_stream_state(self.name, None) or {}).get("states") or []:
+        saved = state_manager.get_stream_state(self.name, None) or {}
+        entries = saved.get("states")
+        if saved and not isinstance(entries, list):
+            LOGGER.warning(f"{self.name}: the saved state is not understood; the stream is read from its beginning.")
+            return
+        for entry in entries or []:
+            if not self._understands(entry):
+                LOGGER.warning(
+                    f"{self.name}: a saved position is not understood; its part of the stream is read from its "
+                    f"beginning: {str(entry)[:200]}"
+                )
+                continue
             self._positions[_key(entry["partition"])] = dict(entry["cursor"])
+
+    def _understands(self, entry: Any) -> bool:
+        partition, position = (entry.get(name) if isinstance(entry, dict) else None for name in ("partition", "cursor"))
+        if not isinstance(partition, dict) or not isinstance(position, dict):
+            return False
+        by_project = set(partition) == {"projectId"} and _is_id(partition["projectId"])
+        if not (by_project if self.by == "project" else partition == {}):
+            return False
+        return all(SHAPES[name](value) for name, value in position.items() if name in SHAPES)
 
     @property
     def state(self) -> dict[str, Any]:

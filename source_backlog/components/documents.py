@@ -6,12 +6,24 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.checkpoints import Position
 from source_backlog.components.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, touched_ids
 from source_backlog.components.paging import by_offset, rows_of
-from source_backlog.components.retriever import BacklogRetriever
+from source_backlog.components.retriever import BacklogRetriever, Skipped
 from source_backlog.components.rows import MAKE, children
-from source_backlog.components.values import Row, as_instant, as_text, later, not_in_the_future, under
+from source_backlog.components.values import (
+    Position,
+    Row,
+    as_instant,
+    as_text,
+    later,
+    not_in_the_future,
+    settle,
+    since,
+    under,
+)
+
+# statusId of a document; those in the trash have another one.
+ACTIVE = 1
 
 
 @dataclass
@@ -31,34 +43,51 @@ class DocumentRetriever(BacklogRetriever):
         gone: list[Row] = []
         if self.make == "itself":
             gone += self.tombstones(position, stream_slice["projectId"], DOCUMENT_DELETED)
-        for document in self.changed(stream_slice, position):
+        skipped = Skipped(position)
+        for document in self.changed(stream_slice, position, skipped):
             yield from MAKE[self.make](document)
         yield from gone
-        self.advance(stream_slice, position)
+        self.advance(stream_slice, skipped.noted(position, self, stream_slice["projectId"]))
 
-    def changed(self, stream_slice: StreamSlice, position: Position) -> Iterator[Row]:
+    def changed(self, stream_slice: StreamSlice, position: Position, skipped: Skipped) -> Iterator[Row]:
         """Documents changed since the last sync; moves `position` along."""
         project_id = stream_slice["projectId"]
         head = feed_of(self.api_budget).head(self.requester)
         touched = touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_COMMENTED)
-        since = position.get("updated") or as_instant(self.config.get("start_date")) or ""
-        for document in self.newest_first(project_id):
+        known = position.get("updated")
+        bound = known or as_instant(self.config.get("start_date")) or ""
+        named = dict.fromkeys([*touched, *skipped.before])
+        for document in self.newest_first(project_id, not_empty=known is not None):
             stamp = as_instant(document.get("updated"))
-            if stamp and stamp < since:
+            if stamp and stamp < bound:
                 break
             position["updated"] = later(position.get("updated"), not_in_the_future(stamp))
-            touched.pop(document["id"], None)
+            named.pop(document["id"], None)
             yield _with_json_text(document)
-        for document_id in touched:
+        for document_id in named:
             document = self.requester.get_json(f"documents/{document_id}")
             if isinstance(document, dict):
                 yield _with_json_text(document)
+            elif document_id not in skipped.before:
+                skipped.add(document_id)
+        settle(position, known)
         position["activity"] = head
 
-    def newest_first(self, project_id: Any) -> Iterator[Row]:
-        """All documents of a project, the most recently updated first."""
+    def is_gone(self, object_id: Any) -> bool:
+        """Whether the document is gone or in the trash: it may have been taken out of there again."""
+        path = f"documents/{object_id}"
+        self.api_budget.probed.add(path)
+        document = self.requester.get_json(path)
+        return not isinstance(document, dict) or document.get("statusId") != ACTIVE
+
+    def newest_first(self, project_id: Any, *, not_empty: bool) -> Iterator[Row]:
+        """All documents of a project, the most recently updated first; see `by_offset` for `not_empty`."""
         params = {"projectId[]": project_id, "sort": "updated", "order": "desc"}
-        return by_offset(lambda page: self.requester.get_json("documents", {**params, **page}))
+        return by_offset(
+            lambda page: self.requester.get_json("documents", {**params, **page}),
+            not_empty=not_empty,
+            readable=lambda: self.readable(project_id),
+        )
 
 
 @dataclass
@@ -70,20 +99,27 @@ class DocumentCommentRetriever(DocumentRetriever):
         position = self.position(stream_slice)
         project_id = stream_slice["projectId"]
         touched = set(touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_COMMENTED))
-        since = position.get("updated")
+        skipped, is_new = Skipped(position), since(position, self.config)
         changed = (
             document
-            for document in self.changed(stream_slice, position)
-            if not since or document["id"] in touched or (as_instant(document.get("updated")) or since) > since
+            for document in self.changed(stream_slice, position, skipped)
+            if is_new(as_instant(document.get("updated")))
+            or document["id"] in touched
+            or document["id"] in skipped.before
         )
         for document, comments in self.api_budget.ahead(self.read, changed):
+            if comments is None:
+                skipped.add(document["id"])
+                continue
+            skipped.given()
             for comment in comments:
                 yield from self.with_replies(comment, document)
-        self.advance(stream_slice, position)
+        self.advance(stream_slice, skipped.noted(position, self, project_id))
 
-    def read(self, document: Row) -> list[Row]:
-        """The comments of one document; none when it is gone or the user may not read them."""
-        return rows_of(self.requester.get_json(f"documents/{document['id']}/comments"))
+    def read(self, document: Row) -> list[Row] | None:
+        """The comments of one document; None when it is gone or the user may not read them."""
+        found = self.requester.get_json(f"documents/{document['id']}/comments")
+        return None if found is None else rows_of(found)
 
     def with_replies(self, comment: Row, document: Row) -> Iterator[Row]:
         """The comment and its replies as rows; a reply names its comment in `commentId`."""

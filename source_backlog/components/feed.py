@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from source_backlog.components.paging import by_id, rows_of
+from source_backlog.components.paging import belongs_to, by_id, rows_of
 from source_backlog.components.requester import BacklogRequester
 from source_backlog.components.space import Space
 from source_backlog.components.values import Row, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
-# Which activities say that an object of a family may have changed; the deletions are not among them.
-ISSUE_CHANGED = frozenset([1, 2, 14, 35, 47])
-ISSUE_COMMENTED = ISSUE_CHANGED | {3, 17}
+# Which activities say that an object of a family may have changed; the deletions are not among them. 34: a status was
+# deleted, which gives its issues another one but no comment and no new stamp.
+ISSUE_CHANGED = frozenset([1, 2, 14, 34, 35, 47])
+ISSUE_COMMENTED = (ISSUE_CHANGED - {34}) | {3, 17}
 WIKI_CHANGED = frozenset([5, 6])
 DOCUMENT_COMMENTED = frozenset([36, 38, 39, 40, 41, 42, 43, 44, 45, 46, 48, 49])
 PULL_REQUEST_CHANGED = frozenset([18, 19, 20, 21])
@@ -24,6 +25,8 @@ ISSUE_DELETED = frozenset([4])
 WIKI_DELETED = frozenset([7])
 DOCUMENT_DELETED = frozenset([37])
 PULL_REQUEST_DELETED = frozenset([21])
+
+JOINED = 15
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Feed:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._touched: dict[Any, list[Touched]] = {}
+        self._joined: dict[Any, list[Mapping[str, Any]]] = {}
         self._from: int | None = None
         self._head: int | None = None
         self._trimmed: set[int] = set()
@@ -81,16 +85,30 @@ class Feed:
                 if touched.type in types and touched.activity > after
             }
 
+    def joined(self, requester: BacklogRequester, project_id: Any, after: int) -> bool:
+        """Whether the key's user was added to the project after the activity `after`.
+
+        Raises `FeedTrimmed` when the feed does not reach back to `after`.
+        """
+        with self._lock:
+            self._load(requester, after)
+            joins = [activity for activity in self._joined.get(project_id, ()) if activity["id"] > after]
+        return any(is_joined_by_myself(requester, activity) for activity in joins)
+
     def _load(self, requester: BacklogRequester, after: int) -> None:
         if after in self._trimmed:
             raise FeedTrimmed
         if self._from is not None and after >= self._from:
             return
         found: dict[Any, list[Touched]] = {}
+        joined: dict[Any, list[Mapping[str, Any]]] = {}
         try:
             for activity in newer_than(requester, after):
+                project_id = (activity.get("project") or {}).get("id")
                 for touched in named_objects(activity):
-                    found.setdefault((activity.get("project") or {}).get("id"), []).append(touched)
+                    found.setdefault(project_id, []).append(touched)
+                if activity.get("type") == JOINED:
+                    joined.setdefault(project_id, []).append(activity)
         except FeedTrimmed:
             self._trimmed.add(after)
             LOGGER.warning(
@@ -98,7 +116,7 @@ class Feed:
                 "could have pointed to is read again."
             )
             raise
-        self._touched, self._from = found, after
+        self._touched, self._joined, self._from = found, joined, after
 
 
 def feed_of(space: Space) -> Feed:
@@ -109,17 +127,23 @@ def feed_of(space: Space) -> Feed:
 def newer_than(requester: BacklogRequester, last: int | None) -> Iterator[Row]:
     """The activities of the space after `last`, oldest first.
 
-    Raises `FeedTrimmed` before the first of them when Backlog no longer holds all of them.
+    Raises `FeedTrimmed` before the first of them when Backlog no longer holds all of them, or when `last` cannot come
+    from this feed.
     """
-    first: list[int] = []
+
+    def ask(page: Mapping[str, Any]) -> Any:
+        return requester.get_json("space/activities", page)
+
+    asked = False
 
     def fetch(page: Mapping[str, Any]) -> Any:
-        body = requester.get_json("space/activities", page)
-        if not first:
-            first.extend(row["id"] for row in rows_of(body)[:1])
-            # The bound itself comes first when it is still there (and the server counts it in): the usual case.
-            if last and first != [last] and not _reaches_back_to(requester, last):
-                raise FeedTrimmed
+        nonlocal asked
+        body = ask(page)
+        # The bound itself comes first when it is still there (and the server counts it in): the usual case.
+        usual = asked or not last or [row["id"] for row in rows_of(body)[:1]] == [last]
+        asked = True
+        if not usual and not (belongs_to(ask, last or 0, rows_of(body)) and _reaches_back_to(requester, last or 0)):
+            raise FeedTrimmed
         return body
 
     return by_id(fetch, last)
@@ -130,20 +154,35 @@ def _reaches_back_to(requester: BacklogRequester, activity_id: int) -> bool:
     return bool(oldest) and oldest[0]["id"] <= activity_id
 
 
+def is_joined_by_myself(requester: BacklogRequester, activity: Mapping[str, Any]) -> bool:
+    """Whether an activity says that the key's own user was added to the project."""
+    if activity.get("type") != JOINED:
+        return False
+    users = (activity.get("content") or {}).get("users")
+    myself = requester.get_json("users/myself")["id"]
+    return any(isinstance(user, Mapping) and user.get("id") == myself for user in users or [])
+
+
 def touched_ids(
     space: Space, requester: BacklogRequester, project_id: Any, position: dict[str, Any], types: frozenset[int]
 ) -> dict[Any, Touched]:
     """The objects of a project that the feed names since the last sync (`position["activity"]`), by id.
 
-    When the feed does not reach back that far, the position is cleared: all objects are read again.
+    The position is cleared, so that all objects are read again, when the feed does not reach back that far, and when
+    the key's user has joined the project since: what happened while it was not a member may have been passed over.
     """
     if "activity" not in position:
         return {}
+    feed, last = feed_of(space), position["activity"]
     try:
-        return feed_of(space).touched(requester, project_id, position["activity"], types)
+        if not feed.joined(requester, project_id, last):
+            return feed.touched(requester, project_id, last, types)
+        LOGGER.info(f"The user of the key has joined project {project_id} again: it is read from its beginning.")
     except FeedTrimmed:
-        position.clear()
-        return {}
+        # The feed has said so.
+        pass
+    position.clear()
+    return {}
 
 
 def named_objects(activity: Mapping[str, Any]) -> Iterator[Touched]:

@@ -7,13 +7,12 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.checkpoints import Position
 from source_backlog.components.custom_fields import with_columns
 from source_backlog.components.feed import ISSUE_CHANGED, ISSUE_COMMENTED, ISSUE_DELETED, Touched, feed_of, touched_ids
-from source_backlog.components.paging import PAGE_SIZE, by_id, by_offset, rows_of
-from source_backlog.components.retriever import BacklogRetriever
+from source_backlog.components.paging import PAGE_SIZE, Unreadable, by_id, by_offset, rows_of
+from source_backlog.components.retriever import BacklogRetriever, Skipped
 from source_backlog.components.rows import MAKE
-from source_backlog.components.values import Row, as_instant, day_before, later, not_in_the_future, under
+from source_backlog.components.values import Position, Row, as_instant, day_before, later, not_in_the_future, under
 
 # How often a project whose issues take a request each saves its place.
 CHECKPOINT_SECONDS = 30.0
@@ -54,19 +53,26 @@ class IssueRetriever(BacklogRetriever):
         for issue in self.updated(project_id, position):
             touched.pop(issue["id"], None)
             yield issue
-        for issue in self.by_ids(list(touched)):
-            if issue.get("projectId") == project_id:
-                yield issue
+        yield from self.by_ids(list(touched), project_id)
         position["activity"] = head
 
     def updated(self, project_id: Any, position: Position, **filters: str) -> Iterator[Row]:
-        """The project's issues from a day before `position["updated"]` on; moves it to the latest one seen."""
+        """The project's issues from a day before `position["updated"]` on; moves it to the latest one seen.
+
+        Raises `Unreadable` when the project is no longer readable.
+        """
         since = position.get("updated")
         start = None if since else as_instant(self.config.get("start_date"))
         params: dict[str, Any] = {"projectId[]": project_id, "sort": "created", "order": "asc", **filters}
         if since or start:
             params["updatedSince"] = day_before(since or start or "")
-        for issue in by_offset(lambda page: self.requester.get_json("issues", {**params, **page})):
+        pages = by_offset(
+            lambda page: self.requester.get_json("issues", {**params, **page}),
+            # The issue that the position was taken from is in the window, unless it was deleted.
+            not_empty=bool(since or filters),
+            readable=lambda: self.readable(project_id),
+        )
+        for issue in pages:
             stamp = as_instant(issue.get("updated"))
             if start and stamp and stamp < start:
                 continue
@@ -74,11 +80,19 @@ class IssueRetriever(BacklogRetriever):
                 position["updated"] = later(position.get("updated"), not_in_the_future(stamp))
             yield issue
 
-    def by_ids(self, ids: list[Any]) -> Iterator[Row]:
-        """Issues by id, a hundred per request; those that are gone are left out."""
+    def by_ids(self, ids: list[Any], project_id: Any) -> Iterator[Row]:
+        """Issues of a project by id, a hundred per request; those that are gone or moved away are left out.
+
+        Raises `Unreadable` when some are missing because the project is no longer readable.
+        """
+        found = 0
         for first in range(0, len(ids), PAGE_SIZE):
             some = ids[first : first + PAGE_SIZE]
-            yield from rows_of(self.requester.get_json("issues", {"id[]": some, "count": PAGE_SIZE}))
+            page = rows_of(self.requester.get_json("issues", {"id[]": some, "count": PAGE_SIZE}))
+            found += len(page)
+            yield from (issue for issue in page if issue.get("projectId") == project_id)
+        if found < len(ids) and not self.readable(project_id):
+            raise Unreadable
 
 
 @dataclass
@@ -94,47 +108,54 @@ class PerIssueRetriever(IssueRetriever):
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The rows of one project."""
-        position = self.position(stream_slice)
+        position, project_id = self.position(stream_slice), stream_slice["projectId"]
+        skipped = Skipped(position)
         progress = Progress(position)
         saved = time.monotonic()
-        for issue, found in self.api_budget.ahead(self.read, self.parents(stream_slice, position, progress)):
-            yield from self.of_one(issue, found)
+        issues = self.parents(stream_slice, position, progress, skipped)
+        for issue, found in self.api_budget.ahead(self.read, issues):
+            if found is None:
+                skipped.add(issue["id"])
+            else:
+                skipped.given()
+                yield from self.of_one(issue, found)
             progress.done(issue)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 saved = time.monotonic()
-                self.checkpoint(stream_slice, progress.position())
-        self.advance(stream_slice, progress.finished(position))
+                self.checkpoint(stream_slice, skipped.noted(progress.position(), self, project_id))
+        self.advance(stream_slice, skipped.noted(progress.finished(position), self, project_id))
 
-    def parents(self, stream_slice: StreamSlice, position: Position, progress: "Progress") -> Iterator[Row]:
-        """The issues to ask for, those with `updated` later than the last sync's first, then those of the feed."""
+    def parents(
+        self, stream_slice: StreamSlice, position: Position, progress: "Progress", skipped: Skipped
+    ) -> Iterator[Row]:
+        """The issues to ask for: those that the list shows as changed, then those that only the feed names."""
         project = stream_slice.extra_fields["project"]
-        head = feed_of(self.api_budget).head(self.requester)
-        progress.head = head
-        touched = touched_ids(self.api_budget, self.requester, project["id"], position, self.types)
-        since = position.get("updated")
-        filters = {"createdSince": day_before(progress.after)} if progress.after else {}
-        for issue in self.updated(project["id"], position, **filters):
+        progress.head = feed_of(self.api_budget).head(self.requester)
+        touched = progress.touched(self, project["id"], position)
+        since, again = position.get("updated"), set(skipped.before)
+        for issue in self.updated(project["id"], position, **progress.filters()):
             stamp = as_instant(issue.get("updated"))
-            in_feed = issue["id"] in touched
-            touched.pop(issue["id"], None)
             # The issues of the last day come again with every sync. One of them needs a request only if it has
             # changed since, which the feed tells even within the same second.
-            if (in_feed or not since or not stamp or stamp > since) and progress.still_ahead(issue):
+            changed = not since or not stamp or stamp > since
+            if (changed and progress.still_ahead(issue)) or issue["id"] in touched or issue["id"] in again:
+                touched.pop(issue["id"], None)
+                again.discard(issue["id"])
                 yield issue
         yield from self.unlisted(project, touched)
-        position["activity"] = head
+        yield from self.by_ids(sorted(again - touched.keys()), project["id"])
+        position["activity"] = progress.head
 
     types = ISSUE_CHANGED
 
     def unlisted(self, project: Row, touched: dict[Any, Touched]) -> Iterator[Row]:
         """The issues that only the feed names."""
-        for issue in self.by_ids(list(touched)):
-            if issue.get("projectId") == project["id"]:
-                yield issue
+        return self.by_ids(list(touched), project["id"])
 
-    def read(self, issue: Row) -> list[Row]:
-        """The objects that one issue has under the endpoint; none when the issue is gone."""
-        return rows_of(self.requester.get_json(f"issues/{issue['id']}/{self.endpoint}"))
+    def read(self, issue: Row) -> list[Row] | None:
+        """The objects that one issue has under the endpoint; None when it is gone."""
+        found = self.requester.get_json(f"issues/{issue['id']}/{self.endpoint}")
+        return None if found is None else rows_of(found)
 
     def of_one(self, issue: Row, found: list[Row]) -> Iterable[Row]:
         """The rows of one issue."""
@@ -157,37 +178,61 @@ class CommentRetriever(PerIssueRetriever):
             key = f"{project.get('projectKey')}-{named.key_id}"
             yield {"id": issue_id, "projectId": project["id"], "issueKey": key}
 
-    def read(self, issue: Row) -> list[Row]:
-        """All comments of one issue, oldest first; none when the issue is gone."""
-        return list(by_id(lambda page: self.requester.get_json(f"issues/{issue['id']}/comments", page)))
+    def read(self, issue: Row) -> list[Row] | None:
+        """All comments of one issue, oldest first; None when the issue is gone."""
+        try:
+            return list(by_id(lambda page: self.requester.get_json(f"issues/{issue['id']}/comments", page)))
+        except Unreadable:
+            return None
 
     def of_one(self, issue: Row, found: list[Row]) -> Iterable[Row]:
-        """The rows of one issue's comments."""
+        """The rows of one issue's comments; none when it has moved to another project, whose feed names it too."""
         for comment in found:
             under(comment, projectId=issue["projectId"], issueId=issue["id"], issueKey=issue.get("issueKey"))
-            yield from MAKE[self.make](comment)
+            if comment["projectId"] == issue["projectId"]:
+                yield from MAKE[self.make](comment)
 
 
 class Progress:
     """How far a walk over a project's issues, in the order of their creation, has come.
 
-    A walk that was interrupted goes on behind the last issue it had finished (`resume.after`, the creation stamp).
-    What has changed before that place in the meantime is found by the next sync, because the finished position is
-    then that of the interrupted walk: `updated` and `activity` as they were when its place was saved first.
+    Its place is saved as `resume`: the walk goes on behind the last issue it had finished (`after`, the creation
+    stamp). What changed before that place in the meantime is in the feed, from where the interrupted walk had begun
+    (`activity`).
     """
 
     def __init__(self, position: Position) -> None:
-        self._resume = position.pop("resume", None)
+        resume = position.pop("resume", None) or {}
+        self.head: int | None = None
+        self._after: str | None = resume.get("after")
+        self._activity: int | None = resume.get("activity")
+        self._updated: str | None = resume.get("updated")
         self._old = dict(position)
         self._live = position
-        self.head: int | None = None
-        self.after: str | None = (self._resume or {}).get("after")
-        self._last = self.after
+        self._last = self._after
+
+    def touched(self, retriever: PerIssueRetriever, project_id: Any, position: Position) -> dict[Any, Touched]:
+        """What the feed names since the last sync, or since the first walk began that was interrupted.
+
+        When the feed cannot tell, the walk begins anew.
+        """
+        look = position if "activity" in position or self._activity is None else {"activity": self._activity}
+        asked = bool(look)
+        touched = touched_ids(retriever.api_budget, retriever.requester, project_id, look, retriever.types)
+        if asked and not look:
+            position.clear()
+            self._after = self._activity = self._updated = self._last = None
+            self._old = {}
+        return touched
+
+    def filters(self) -> dict[str, str]:
+        """The parameters that leave out what the interrupted walk had passed."""
+        return {"createdSince": day_before(self._after)} if self._after else {}
 
     def still_ahead(self, issue: Row) -> bool:
         """Whether the interrupted walk had not yet passed the issue."""
         created = as_instant(issue.get("created"))
-        return not self.after or not created or created >= self.after
+        return not self._after or not created or created >= self._after
 
     def done(self, issue: Row) -> None:
         """Note that all rows of the issue are out."""
@@ -197,12 +242,11 @@ class Progress:
         """The position to save in the middle of the walk."""
         if self._last is None:
             return self._old
-        seen = self._resume or {"updated": self._live.get("updated"), "activity": self.head}
-        return {**self._old, "resume": {**seen, "after": self._last}}
+        activity = self.head if self._activity is None else self._activity
+        resume = {"after": self._last, "activity": activity, "updated": later(self._updated, self._live.get("updated"))}
+        return {**self._old, "resume": {name: value for name, value in resume.items() if value is not None}}
 
     def finished(self, position: Position) -> Position:
         """The position to save at the end of the walk."""
-        if not self._resume:
-            return position
-        found = {name: self._resume.get(name) for name in ("updated", "activity")}
-        return {**position, **{name: value for name, value in found.items() if value is not None}}
+        updated = later(position.get("updated"), self._updated)
+        return {**position, "updated": updated} if updated else position

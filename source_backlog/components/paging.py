@@ -18,31 +18,55 @@ def rows_of(body: Any) -> list[Row]:
     return [row for row in body if isinstance(row, dict)] if isinstance(body, list) else []
 
 
-def by_offset(fetch: Fetch, page_size: int = PAGE_SIZE, key: str = "id") -> Iterator[Row]:
+class Unreadable(Exception):
+    """A list was refused, or ended because it can no longer be read: what it held is not known."""
+
+
+def by_offset(
+    fetch: Fetch,
+    page_size: int = PAGE_SIZE,
+    key: str = "id",
+    *,
+    not_empty: bool = False,
+    readable: Callable[[], bool] | None = None,
+) -> Iterator[Row]:
     """All rows of an offset-paged list, each once.
 
     `fetch` gets `offset` and `count` and gives the decoded page. Pages overlap by one row: page n+1 begins at the
     last row of page n. When its first row was not on an earlier page, rows before it have gone and unread rows
-    have moved up behind the window, so the window steps back by a page until it begins with a known row. Rows that
-    moved down come twice and are given once.
+    have moved up behind the window, so the window steps back, half a page at first, until it begins with a known
+    row. Rows that moved down come twice and are given once.
+
+    Raises `Unreadable` when a page is refused (None), or when a list that had rows (on an earlier page, or in an
+    earlier sync: `not_empty`) is empty and `readable` says no: Backlog answers with an empty list, and not with an
+    error, when the user may not see the project that the list is filtered by.
     """
     seen: set[Any] = set()
-    offset = 0
+    offset, count, back = 0, page_size, page_size // 2
     while True:
-        body = fetch({"offset": offset, "count": page_size})
+        body = fetch({"offset": offset, "count": count})
         if body is None:
-            return
+            raise Unreadable
         page = rows_of(body)
         if offset and (not page or page[0].get(key) not in seen):
-            offset = max(0, offset - page_size)
+            offset, back = max(0, offset - max(1, back)), back * 2
+            # Never the same request twice: its answer may have been kept for the other streams (`SharedResponses`).
+            count = count - 1 if count > max(2, page_size // 2) else page_size
             continue
+        if not page and (seen or not_empty) and readable is not None:
+            if not readable():
+                raise Unreadable
+            # Readable again is not the same as readable all the time: the list is asked once more.
+            readable, count = None, max(2, count - 1)
+            continue
+        back = page_size // 2
         for row in page:
             if row.get(key) not in seen:
                 seen.add(row.get(key))
                 yield row
-        if len(page) < page_size:
+        if len(page) < count:
             return
-        offset += page_size - 1
+        offset += count - 1
 
 
 def by_id(fetch: Fetch, after: int | None = None, page_size: int = PAGE_SIZE, key: str = "id") -> Iterator[Row]:
@@ -51,13 +75,18 @@ def by_id(fetch: Fetch, after: int | None = None, page_size: int = PAGE_SIZE, ke
     `fetch` gets `order`, `count` and `minId` and gives the decoded page. `minId` is the last known id, whose row
     comes again if the server takes the bound as inclusive (it does, but no page says so) and is dropped: right
     under both readings, where `last + 1` would lose a row under the other.
+
+    Raises `Unreadable` when a page is refused (None).
     """
     last = after
     while True:
         params: dict[str, Any] = {"order": "asc", "count": page_size}
         if last is not None:
             params["minId"] = last
-        page = rows_of(fetch(params))
+        body = fetch(params)
+        if body is None:
+            raise Unreadable
+        page = rows_of(body)
         fresh = [row for row in page if isinstance(row.get(key), int) and (last is None or row[key] > last)]
         yield from fresh
         if len(page) < page_size:
@@ -66,3 +95,15 @@ def by_id(fetch: Fetch, after: int | None = None, page_size: int = PAGE_SIZE, ke
             LOGGER.warning(f"A list does not move on after {key} {last}: what comes behind it was not read.")
             return
         last = max(row[key] for row in fresh)
+
+
+def belongs_to(fetch: Fetch, last: int, page: list[Row], key: str = "id") -> bool:
+    """Whether `last`, the id up to which a list has been read, can come from that list; `page` is what follows it.
+
+    Only when nothing follows it, the newest row is asked for: an id more than twice as high comes from a state of
+    another space, or from no space at all, and would hide all rows to come.
+    """
+    if page:
+        return True
+    newest = rows_of(fetch({"order": "desc", "count": 1}))
+    return not newest or last <= 2 * newest[0][key]

@@ -1,15 +1,21 @@
 """People, teams and what belongs to one user: stars, watchings, notifications, recently viewed objects."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.paging import by_id, by_offset, rows_of
-from source_backlog.components.projects import selected_projects
+from source_backlog.components.paging import Fetch, Unreadable, belongs_to, by_id, by_offset, rows_of
+from source_backlog.components.projects import new_projects, note_projects, selected_projects, visible_projects
 from source_backlog.components.retriever import BacklogRetriever
 from source_backlog.components.values import Row, as_instant, later, not_in_the_future, under
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
+
+# reason of a notification: https://developer.nulab.com/docs/backlog/api/2/get-notification
+ADDED_TO_PROJECT = 6
 
 
 @dataclass
@@ -34,16 +40,15 @@ class PeopleRetriever(BacklogRetriever):
 
     def everyone(self) -> Iterator[Row]:
         """The list of the space, or that of the projects when Backlog refuses the first."""
-        refused = False
-
-        def fetch(page: Any) -> Any:
-            nonlocal refused
-            body = self.requester.get_json(self.path, page)
-            refused = refused or body is None
-            return body
-
-        yield from by_offset(fetch) if self.path == "teams" else rows_of(fetch({}))
-        if refused:
+        try:
+            if self.path == "teams":
+                yield from by_offset(lambda page: self.requester.get_json(self.path, page))
+                return
+            everyone = self.requester.get_json(self.path)
+            if everyone is None:
+                raise Unreadable
+            yield from rows_of(everyone)
+        except Unreadable:
             found: dict[Any, Row] = {}
             for project in selected_projects(self.requester, self.config, self.api_budget):
                 for one in rows_of(self.requester.get_json(f"projects/{project['id']}/{self.path}")):
@@ -70,20 +75,59 @@ class StarRetriever(PeopleRetriever):
     def read(self, user: Row, last: dict[str, int]) -> list[Row]:
         """The stars of one user that are newer than the last known one."""
         path = f"users/{user['id']}/stars"
-        return list(by_id(lambda page: self.requester.get_json(path, page), last.get(str(user["id"]))))
+        try:
+            return list(newer(lambda page: self.requester.get_json(path, page), last.get(str(user["id"]))))
+        except Unreadable:
+            return []
 
 
 @dataclass
 class NotificationRetriever(BacklogRetriever):
-    """The notifications of the key's own user, from the last known id on. State: `{"id": <last id>}`."""
+    """The notifications of the key's own user, from the last known id on.
+
+    Why: Backlog leaves out those of projects that the user does not see; when one becomes visible again they have ids
+    below the last known one. So then the list is read from its beginning. State: `{"id": <last id>, "projects":
+    [<ids of the visible projects>]}`, with archived projects under `archived`.
+    """
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The new notifications, oldest first."""
-        last = self.position(stream_slice).get("id")
-        for notification in by_id(lambda page: self.requester.get_json("notifications", page), last):
-            last = notification["id"]
+        position = self.position(stream_slice)
+        projects = visible_projects(self.requester, self.api_budget)
+        last = None if new_projects(position, projects) else position.get("id")
+        for notification in newer(self.ask, last):
+            position["id"] = max(position.get("id") or 0, notification["id"])
             yield notification
-        self.advance(stream_slice, {"id": last} if last is not None else {})
+            if last is not None and notification.get("reason") == ADDED_TO_PROJECT:
+                # The project may have come and gone between two looks at the list of projects.
+                yield from by_id(self.ask)
+                last = None
+        note_projects(position, projects)
+        self.advance(stream_slice, position)
+
+    def ask(self, page: Any) -> Any:
+        """A page of the notifications."""
+        return self.requester.get_json("notifications", page)
+
+
+def newer(ask: Fetch, last: int | None) -> Iterator[Row]:
+    """The rows after `last`, ascending; all rows when `last` cannot come from this list.
+
+    Raises `Unreadable` when a page is refused (None).
+    """
+    empty = False
+
+    def fetch(page: Any) -> Any:
+        nonlocal empty
+        body = ask(page)
+        empty = body == []
+        return body
+
+    yield from by_id(fetch, last)
+    # Usually the last known row itself comes again.
+    if last is not None and empty and not belongs_to(ask, last, []):
+        LOGGER.warning(f"The saved position {last} is none of this list; it is read from its beginning.")
+        yield from by_id(ask)
 
 
 @dataclass
@@ -118,18 +162,18 @@ class RecentlyViewedRetriever(BacklogRetriever):
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The whole list, the last viewed first."""
-        seen = set()
-        for row in self.entries():
-            nested = next((row[name] for name in ("issue", "project", "page", "wiki") if row.get(name)), row)
-            if nested.get("id") not in seen:
-                seen.add(nested.get("id"))
-                yield under(row, **{self.id_column: nested.get("id")})
+        try:
+            yield from by_offset(self.page, key=self.id_column)
+        except Unreadable:
+            # The answer was a warning.
+            return
 
-    def entries(self) -> Iterator[Row]:
-        """The pages of the list; an entry has no id of its own, and one that is viewed meanwhile moves up."""
-        offset = 0
-        while page := rows_of(self.requester.get_json(self.path, {"offset": offset, "count": 100})):
-            yield from page
-            if len(page) < 100:
-                return
-            offset += 99
+    def page(self, window: Any) -> Any:
+        """A page of the list. An entry has no id of its own; one that is viewed meanwhile moves up."""
+        body = self.requester.get_json(self.path, window)
+        return None if body is None else [self.with_id(row) for row in rows_of(body)]
+
+    def with_id(self, row: Row) -> Row:
+        """The entry with the id of the nested object."""
+        nested = next((row[name] for name in ("issue", "project", "page", "wiki") if row.get(name)), row)
+        return under(row, **{self.id_column: nested.get("id")})

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.checkpoints import Position
 from source_backlog.components.feed import PULL_REQUEST_CHANGED, PULL_REQUEST_DELETED, feed_of, touched_ids
-from source_backlog.components.paging import by_id, by_offset, rows_of
-from source_backlog.components.retriever import BacklogRetriever
+from source_backlog.components.paging import Unreadable, by_id, by_offset, rows_of
+from source_backlog.components.retriever import BacklogRetriever, Skipped
 from source_backlog.components.rows import MAKE
-from source_backlog.components.values import Row, as_instant, day_before, later, not_in_the_future, under
+from source_backlog.components.values import Position, Row, as_instant, day_before, later, not_in_the_future, under
 
 
 @dataclass
@@ -42,21 +42,37 @@ class PullRequestRetriever(BacklogRetriever):
         self.advance(stream_slice, position)
 
     def all(self, stream_slice: StreamSlice, position: Position) -> Iterator[Row]:
-        """All pull requests of the project's repositories; moves `position` along."""
+        """All pull requests of the project's repositories; moves `position` along.
+
+        Raises `Unreadable` when the list of the repositories, or that of one that is still there, is refused.
+        """
         project_id = stream_slice["projectId"]
         head = feed_of(self.api_budget).head(self.requester)
-        for repository in rows_of(self.requester.get_json(f"projects/{project_id}/git/repositories")):
-            path = f"projects/{project_id}/git/repositories/{repository['id']}/pullRequests"
-            for pull_request in by_offset(lambda page, path=path: self.requester.get_json(path, page)):  # type: ignore[misc]
-                stamp = not_in_the_future(as_instant(pull_request.get("updated")))
-                position["updated"] = later(position.get("updated"), stamp)
-                yield under(
-                    pull_request,
-                    projectId=project_id,
-                    repositoryId=repository["id"],
-                    repositoryName=repository.get("name"),
-                )
+        repositories = self.requester.get_json(f"projects/{project_id}/git/repositories")
+        if repositories is None:
+            raise Unreadable
+        for repository in rows_of(repositories):
+            try:
+                for pull_request in self.of_repository(project_id, repository):
+                    stamp = not_in_the_future(as_instant(pull_request.get("updated")))
+                    position["updated"] = later(position.get("updated"), stamp)
+                    yield pull_request
+            except Unreadable:
+                there = self.requester.exists(f"projects/{project_id}/git/repositories/{repository['id']}")
+                if there or not self.readable(project_id):
+                    raise
         position["activity"] = head
+
+    def of_repository(self, project_id: Any, repository: Row) -> Iterator[Row]:
+        """The pull requests of one repository, in the order of their numbers; raises `Unreadable` when refused."""
+        path = f"projects/{project_id}/git/repositories/{repository['id']}/pullRequests"
+        columns = {
+            "projectId": project_id,
+            "repositoryId": repository["id"],
+            "repositoryName": repository.get("name"),
+        }
+        for pull_request in by_offset(lambda page: self.requester.get_json(path, page)):
+            yield under(pull_request, **columns)
 
 
 @dataclass
@@ -68,21 +84,31 @@ class PullRequestCommentRetriever(PullRequestRetriever):
         position = self.position(stream_slice)
         project_id = stream_slice["projectId"]
         touched = touched_ids(self.api_budget, self.requester, project_id, position, PULL_REQUEST_CHANGED)
+        skipped = Skipped(position)
         since = position.get("updated") or as_instant(self.config.get("start_date")) or ""
         changed = (
             pull_request
             for pull_request in self.all(stream_slice, position)
-            if pull_request["id"] in touched or (as_instant(pull_request.get("updated")) or "~") > since
+            if pull_request["id"] in touched
+            or pull_request["id"] in skipped.before
+            or (as_instant(pull_request.get("updated")) or "~") > since
         )
         for pull_request, comments in self.api_budget.ahead(self.read, changed):
+            if comments is None:
+                skipped.add(pull_request["id"])
+                continue
+            skipped.given()
             parents = {name: pull_request.get(name) for name in ("projectId", "repositoryId")}
             parents |= {"pullRequestId": pull_request["id"], "pullRequestNumber": pull_request.get("number")}
             for comment in comments:
                 yield from MAKE[self.make](under(comment, **parents))
-        self.advance(stream_slice, position)
+        self.advance(stream_slice, skipped.noted(position, self, project_id))
 
-    def read(self, pull_request: Row) -> list[Row]:
-        """All comments of one pull request, oldest first; none when it is gone."""
+    def read(self, pull_request: Row) -> list[Row] | None:
+        """All comments of one pull request, oldest first; None when it is gone."""
         repository = f"projects/{pull_request['projectId']}/git/repositories/{pull_request['repositoryId']}"
         path = f"{repository}/pullRequests/{pull_request['number']}/comments"
-        return list(by_id(lambda page: self.requester.get_json(path, page)))
+        try:
+            return list(by_id(lambda page: self.requester.get_json(path, page)))
+        except Unreadable:
+            return None

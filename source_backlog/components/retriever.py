@@ -1,5 +1,6 @@
 """What the retrievers of all changing objects have in common."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass
@@ -8,11 +9,17 @@ from typing import Any
 from airbyte_cdk.sources.declarative.retrievers import Retriever
 from airbyte_cdk.sources.types import Record, StreamSlice
 
-from source_backlog.components.checkpoints import Checkpoints, Position
-from source_backlog.components.feed import touched_ids
+from source_backlog.components.checkpoints import Checkpoints
+from source_backlog.components.feed import FeedTrimmed, feed_of
+from source_backlog.components.paging import Unreadable
 from source_backlog.components.requester import BacklogRequester
 from source_backlog.components.space import Space
-from source_backlog.components.values import TOMBSTONE, Row, date_time_columns, with_instants
+from source_backlog.components.values import TOMBSTONE, Position, Row, date_time_columns, with_instants
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
+
+# When so many objects of a partition are refused and none is given, it is not the objects.
+REFUSALS = 5
 
 
 @dataclass
@@ -36,11 +43,18 @@ class BacklogRetriever(Retriever):
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
     ) -> Iterable[Record]:
-        """The records of one partition; raises `AirbyteTracedException` when a request fails for good."""
+        """The records of one partition; raises `AirbyteTracedException` when a request fails for good.
+
+        A partition that cannot be read, or not to its end, keeps its position: the next sync takes it up there.
+        """
         columns = date_time_columns(records_schema)
         partition = stream_slice or StreamSlice(partition={}, cursor_slice={})
-        for row in self.rows(partition):
-            yield Record(with_instants(row, columns), self.name, partition)
+        try:
+            for row in self.rows(partition):
+                yield Record(with_instants(row, columns), self.name, partition)
+        except Unreadable:
+            where = ", ".join(f"{name} {value}" for name, value in partition.partition.items()) or "the space"
+            LOGGER.warning(f"{self.name}: {where} is not readable to its end; the next sync tries again.")
 
     @abstractmethod
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
@@ -54,9 +68,24 @@ class BacklogRetriever(Retriever):
         """
         if self.config.get("deleted_records") != "tombstones":
             return
-        gone = touched_ids(self.api_budget, self.requester, project_id, position, types)
+        if "activity" not in position:
+            return
+        try:
+            gone = feed_of(self.api_budget).touched(self.requester, project_id, position["activity"], types)
+        except FeedTrimmed:
+            # The feed has said so.
+            return
         for object_id, touched in gone.items():
-            yield {"id": object_id, "updated": touched.created, TOMBSTONE: touched.created}
+            if self.is_gone(object_id):
+                yield {"id": object_id, "updated": touched.created, TOMBSTONE: touched.created}
+
+    def is_gone(self, object_id: Any) -> bool:
+        """Whether what an activity reports as deleted is still gone; asks Backlog where a deletion can be undone."""
+        return True
+
+    def readable(self, project_id: Any) -> bool:
+        """Whether the key's user may (still) read what is in the project."""
+        return self.requester.exists(f"projects/{project_id}/statuses")
 
     def position(self, stream_slice: StreamSlice) -> Position:
         """How far the partition had come before this sync."""
@@ -74,3 +103,38 @@ class BacklogRetriever(Retriever):
         """
         self.partition_router.advance(stream_slice, position)
         self.partition_router.checkpoint(stream_slice)
+
+
+class Skipped:
+    """The objects of a partition whose own request was refused (403, 404): deleted meanwhile, or not readable now.
+
+    They must neither stop the partition nor be forgotten with it, for a user who has lost a project for a moment gets
+    the same answers. So they go into the position (`skipped`), and the next sync asks for those it still finds.
+    """
+
+    def __init__(self, position: Position) -> None:
+        self.before: frozenset[Any] = frozenset(position.pop("skipped", ()))
+        self._now: list[Any] = []
+        self._unconfirmed = 0
+        self._given = False
+
+    def given(self) -> None:
+        """Note that an object was read."""
+        self._given = True
+
+    def add(self, object_id: Any) -> None:
+        """Note that an object was refused; raises `Unreadable` when all are."""
+        self._now.append(object_id)
+        self._unconfirmed += 1
+        if not self._given and self._unconfirmed >= REFUSALS:
+            raise Unreadable
+
+    def noted(self, position: Position, retriever: BacklogRetriever, project_id: Any) -> Position:
+        """`position` with the skipped objects.
+
+        Raises `Unreadable` when there are new ones because the project is no longer readable.
+        """
+        if self._unconfirmed and not retriever.readable(project_id):
+            raise Unreadable
+        self._unconfirmed = 0
+        return {**position, "skipped": self._now} if self._now else position

@@ -1,12 +1,13 @@
 """The shared files of a project: a tree of directories."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.paging import by_offset
+from source_backlog.components.paging import Unreadable, by_offset
 from source_backlog.components.retriever import BacklogRetriever
 from source_backlog.components.values import Row, under
 
@@ -28,11 +29,18 @@ class SharedFileRetriever(BacklogRetriever):
         waiting = [""]
         seen = {""}
         while waiting:
-            directory = waiting.pop()
-            path = f"projects/{project['id']}/files/metadata/{quote(directory)}"
-            for entry in by_offset(lambda page, path=path: self.requester.get_json(path, page), FILES_PER_PAGE):  # type: ignore[misc]
-                inside = f"{entry.get('dir') or '/'}{entry.get('name') or ''}"
-                if entry.get("type") == "directory" and (below := inside.strip("/")) not in seen:
-                    seen.add(below)
-                    waiting.append(below)
-                yield under(entry, projectId=project["id"], projectKey=project.get("projectKey"), path=inside)
+            try:
+                for entry in self.directory(project["id"], waiting.pop()):
+                    inside = f"{entry.get('dir') or '/'}{entry.get('name') or ''}"
+                    if entry.get("type") == "directory" and (below := inside.strip("/")) not in seen:
+                        seen.add(below)
+                        waiting.append(below)
+                    yield under(entry, projectId=project["id"], projectKey=project.get("projectKey"), path=inside)
+            except Unreadable:
+                # Deleted meanwhile, or switched off: the answer was a warning.
+                continue
+
+    def directory(self, project_id: Any, path: str) -> Iterator[Row]:
+        """The direct entries of one directory; raises `Unreadable` when refused."""
+        url = f"projects/{project_id}/files/metadata/{quote(path)}"
+        return by_offset(lambda page: self.requester.get_json(url, page), FILES_PER_PAGE)

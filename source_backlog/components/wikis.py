@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.checkpoints import Position
 from source_backlog.components.feed import WIKI_CHANGED, WIKI_DELETED, feed_of, touched_ids
-from source_backlog.components.paging import by_id, rows_of
-from source_backlog.components.retriever import BacklogRetriever
+from source_backlog.components.paging import Unreadable, by_id, rows_of
+from source_backlog.components.retriever import BacklogRetriever, Skipped
 from source_backlog.components.rows import MAKE
-from source_backlog.components.values import Row, as_instant, later, not_in_the_future, under
+from source_backlog.components.values import Position, Row, as_instant, later, not_in_the_future, settle, since, under
 
 
 @dataclass
@@ -29,33 +28,44 @@ class WikiRetriever(BacklogRetriever):
         gone: list[Row] = []
         if self.name == "wikis":
             gone += self.tombstones(position, stream_slice["projectId"], WIKI_DELETED)
-        changed = self.changed(stream_slice, position)
-        for _, pages in self.api_budget.ahead(self.read, changed):
-            for page in pages:
-                yield from MAKE[self.make](page)
+        skipped = Skipped(position)
+        changed = self.changed(stream_slice, position, skipped)
+        for page, found in self.api_budget.ahead(self.read, changed):
+            if found is None:
+                skipped.add(page["id"])
+                continue
+            skipped.given()
+            for row in found:
+                yield from MAKE[self.make](row)
         yield from gone
-        self.advance(stream_slice, position)
+        self.advance(stream_slice, skipped.noted(position, self, stream_slice["projectId"]))
 
-    def changed(self, stream_slice: StreamSlice, position: Position) -> list[Row]:
-        """The list entries of the changed pages; moves `position` to where the list stands."""
+    def changed(self, stream_slice: StreamSlice, position: Position, skipped: Skipped) -> list[Row]:
+        """The list entries of the changed pages; moves `position` to where the list stands.
+
+        Raises `Unreadable` when the list is refused.
+        """
         project_id = stream_slice["projectId"]
         head = feed_of(self.api_budget).head(self.requester)
         touched = touched_ids(self.api_budget, self.requester, project_id, position, WIKI_CHANGED)
-        since = position.get("updated") or as_instant(self.config.get("start_date")) or ""
-        pages = rows_of(self.requester.get_json("wikis", {"projectIdOrKey": project_id}))
+        known, is_new = position.get("updated"), since(position, self.config)
+        pages = self.requester.get_json("wikis", {"projectIdOrKey": project_id})
+        if pages is None:
+            raise Unreadable
         changed = []
-        for page in pages:
+        for page in rows_of(pages):
             stamp = as_instant(page.get("updated"))
-            if not stamp or stamp > since or page["id"] in touched:
+            if is_new(stamp) or page["id"] in touched or page["id"] in skipped.before:
                 changed.append(page)
             position["updated"] = later(position.get("updated"), not_in_the_future(stamp))
+        settle(position, known)
         position["activity"] = head
         return changed
 
-    def read(self, page: Row) -> list[Row]:
-        """The page with its text; none when it is gone."""
+    def read(self, page: Row) -> list[Row] | None:
+        """The page with its text; None when it is gone."""
         body = self.requester.get_json(f"wikis/{page['id']}")
-        return [under(body, projectId=page.get("projectId"))] if isinstance(body, dict) else []
+        return [under(body, projectId=page.get("projectId"))] if isinstance(body, dict) else None
 
 
 @dataclass
@@ -66,9 +76,12 @@ class WikiHistoryRetriever(WikiRetriever):
     move on is reported (`by_id`).
     """
 
-    def read(self, page: Row) -> list[Row]:
-        """All versions of a page, oldest first; none when it is gone."""
-        return list(self.versions(page))
+    def read(self, page: Row) -> list[Row] | None:
+        """All versions of a page, oldest first; None when it is gone."""
+        try:
+            return list(self.versions(page))
+        except Unreadable:
+            return None
 
     def versions(self, page: Row) -> Iterator[Row]:
         """The versions with the columns of the page."""
