@@ -56,7 +56,7 @@ constraints: ## Resolve the dependencies anew and write constraints.txt (Python 
 		build/constraints/bin/python -m pip freeze --exclude airbyte-source-backlog 2>/dev/null; } > build/constraints/new
 	@mv build/constraints/new constraints.txt
 
-clean: ## Remove what the other commands have written, except the DuckDB files
+clean: ## Remove what the other commands have written, except backlog.duckdb
 	rm -rf $(VENV) build .tmp .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
