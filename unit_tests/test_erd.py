@@ -92,8 +92,6 @@ def test_users_in_object_columns_refer_to_users(erd: ModuleType) -> None:
 def test_a_column_that_repeats_one_of_its_parent_makes_no_relation(erd: ModuleType) -> None:
     tables, keys = erd.read_tables(), erd.read_primary_keys()
     parents = {
-        relation.parent
-        for relation in erd.read_relations(tables, keys)
-        if relation.child == "issue_comment_stars"
+        relation.parent for relation in erd.read_relations(tables, keys) if relation.child == "issue_comment_stars"
     }
     assert parents == {"issue_comments", "users"}

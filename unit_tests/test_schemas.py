@@ -59,12 +59,8 @@ def primary_key(stream: dict[str, Any]) -> set[str]:
 
 def cursor_field(stream: dict[str, Any]) -> set[str]:
     """The cursor column as a set of one, or an empty set for a full-refresh stream."""
-    if "incremental_sync" not in stream:
-        return set()
-    field = stream["incremental_sync"].get("cursor_field", "")
-    if not field or "{{" in field:
-        field = _setting(stream, "cursor_field")
-    return {field}
+    field = _setting(stream, "cursor_field")
+    return {field} if field else set()
 
 
 def properties(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -216,8 +212,3 @@ def test_properties_of_one_shape_keep_their_own_descriptions() -> None:
     users = [columns[name] for name in ("assignee", "createdUser", "updatedUser")]
     assert len({user["description"] for user in users}) == 3
     assert users[0]["properties"] == users[1]["properties"] == users[2]["properties"]
-
-
-@pytest.mark.parametrize("stream", ("documents", "issues", "pull_requests", "wikis"))
-def test_streams_with_tombstones_declare_their_column(stream: str) -> None:
-    assert resolved(stream)["properties"]["_ab_cdc_deleted_at"]["format"] == "date-time"
