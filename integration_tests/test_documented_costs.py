@@ -1,0 +1,176 @@
+"""docs/streams.md says how many requests each stream costs: its formulas, compared with what the emulator counts."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from integration_tests.emulator import Emulator
+from integration_tests.harness import catalog_streams, sync
+from unit_tests.test_docs import code, documented
+
+SEARCH = {"issues", "wikis"}
+# One request each per sync, whatever is selected; the feed is the stream itself for these two.
+COMMON = {"rateLimit", "projects"}
+FEED = {"activities", "deletions"}
+# The stream of files -> the stream that lists them.
+FILES = {
+    "issue_attachment_files": "issue_attachments",
+    "wiki_attachment_files": "wiki_attachments",
+    "document_attachment_files": "document_attachments",
+    "shared_file_contents": "shared_files",
+}
+
+
+def pages(lengths: Iterable[int], size: int = 100) -> int:
+    """Requests for lists of these lengths, with pages that repeat a row."""
+    return sum(max(1, math.ceil(length / (size - 1))) for length in lengths)
+
+
+def lengths(rows: list[dict[str, Any]], column: str, among: Iterable[Any]) -> list[int]:
+    """How many of the rows belong to each of `among`."""
+    counted = Counter(row[column] for row in rows)
+    return [counted[each] for each in among]
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterable[Emulator]:
+    with Emulator(seed=5, projects=4, issues=420, comments_per_issue=0.6) as emulator:
+        busy = next(iter(emulator.space.issues.values()))
+        for number in range(120):
+            emulator.space.add_comment(busy, f"comment {number}")
+        # A quiet day: nothing of the past is in the window that is read again but the last issues themselves.
+        emulator.space.advance(3 * 86_400)
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def known(emulator: Emulator) -> dict[str, int]:
+    """The letters of docs/streams.md, from the emulator's own rows; nothing changes between the syncs."""
+    truth = emulator.truth
+    projects = truth("projects")
+    ids = [project["id"] for project in projects]
+
+    def using(flag: str) -> list[Any]:
+        return [project["id"] for project in projects if project[flag]]
+
+    issues, wikis, documents, requests = (truth(name) for name in ("issues", "wikis", "documents", "pull_requests"))
+    latest: dict[Any, str] = defaultdict(str)
+    for issue in issues:
+        latest[issue["projectId"]] = max(latest[issue["projectId"]], issue["updated"])
+    window = [
+        issue
+        for issue in issues
+        if issue["updated"][:10]
+        >= (datetime.fromisoformat(latest[issue["projectId"]]) - timedelta(days=1)).strftime("%Y-%m-%d")
+    ]
+    directories: Counter[Any] = Counter()
+    for row in truth("shared_files"):
+        directories[row["projectId"], row["dir"].rstrip("/")] += 1
+        if row["type"] == "directory":
+            directories[row["projectId"], row["path"].rstrip("/")] += 0
+    for project_id in using("useFileSharing"):
+        directories[project_id, ""] += 0
+    activities = truth("activities")
+    repositories = [row["id"] for row in truth("git_repositories")]
+    users = [user["id"] for user in truth("users")]
+    return {
+        "P": len(ids),
+        "Pw": len(using("useWiki")),
+        "Pd": len(using("useDocument")),
+        "Pg": len(using("useGit")),
+        "I": len(issues),
+        "W": len(wikis),
+        "D": len(documents),
+        "M": sum(activity["type"] == 21 for activity in activities),
+        "I_new": 0,
+        "W_new": 0,
+        "D_new": 0,
+        "M_new": 0,
+        "X_new": 0,
+        "pages(I)": pages(lengths(issues, "projectId", ids)),
+        "pages(I_win)": pages(lengths(window, "projectId", ids)),
+        "pages(D)": pages(lengths(documents, "projectId", using("useDocument"))),
+        "pages(D_new)": len(using("useDocument")),
+        "pages(Q)": pages(lengths(requests, "repositoryId", repositories)),
+        "pages(C)": pages(lengths(truth("issue_comments"), "issueId", [issue["id"] for issue in issues])),
+        "pages(C_new)": 0,
+        "pages(H)": pages(lengths(truth("wiki_history"), "pageId", [wiki["id"] for wiki in wikis])),
+        "pages(H_new)": 0,
+        "pages(K)": pages(
+            lengths(truth("pull_request_comments"), "pullRequestId", [request["id"] for request in requests])
+        ),
+        "pages(K_new)": 0,
+        "pages(F)": pages(directories.values(), 1000),
+        "pages(A)": pages([len(activities)]),
+        "pages(A_new)": 1,
+        "pages(N)": pages([len(truth("notifications"))]),
+        "pages(N_new)": 1,
+        "pages(V)": pages([len(truth("watchings"))]),
+        "pages(T)": pages([len(truth("teams"))]),
+        "pages(S)": pages(lengths(truth("user_stars"), "userId", users)),
+        "pages(S_new)": len(users),
+    }
+
+
+def of_stream(emulator: Emulator, stream: str) -> dict[str, int]:
+    """The letters that mean something else for each stream: its own list, its own files."""
+    if stream.startswith("recently_viewed_"):
+        return {"pages(L)": pages([len(emulator.truth(stream))])}
+    if stream in FILES:
+        return {"X": sum(row.get("type") != "directory" for row in emulator.truth(FILES[stream]))}
+    return {}
+
+
+def documented_cost(cell: str, known: dict[str, int]) -> Counter[str]:
+    """Requests by category, as a cell of docs/streams.md says: `pages(I)` search + `I` read."""
+    total: Counter[str] = Counter({"read": 0, "search": 0})
+    terms = re.findall(r"`([^`]+)` (read|search)", cell)
+    assert " + ".join(f"`{term}` {category}" for term, category in terms) == cell, cell
+    for term, category in terms:
+        total[category] += int(term) if term.isdigit() else known[term]
+    return total
+
+
+def counted_cost(paths: Iterable[str], stream: str) -> Counter[str]:
+    """Requests by category, without those that every sync has."""
+    total: Counter[str] = Counter({"read": 0, "search": 0})
+    common = set(COMMON)
+    for path in paths:
+        if path in common:
+            common.discard(path)
+        elif path != "space/activities" or stream in FEED:
+            total["search" if path in SEARCH else "read"] += 1
+    return total
+
+
+def test_the_space_has_lists_of_several_pages(known: dict[str, int]) -> None:
+    assert known["pages(I)"] > known["P"]
+    assert known["pages(C)"] > known["I"]
+    assert known["pages(A)"] > 1
+
+
+@pytest.mark.parametrize("stream", sorted(documented()))
+def test_a_stream_costs_what_the_page_says(emulator: Emulator, known: dict[str, int], stream: str) -> None:
+    row, known = documented()[stream], {**known, **of_stream(emulator, stream)}
+    first = sync(emulator, [stream])
+    later = sync(emulator, [stream], first.state)
+    assert counted_cost(first.paths(), stream) == documented_cost(row["First load"], known)
+    assert counted_cost(later.paths(), stream) == documented_cost(row["Later sync"], known)
+
+
+@pytest.mark.parametrize("stream", sorted(documented()))
+def test_the_category_is_that_of_the_formulas(stream: str) -> None:
+    row = documented()[stream]
+    used = re.findall(r"(search|read)(?: \+|$)", row["First load"])
+    assert row["Category"].split(", ") == list(dict.fromkeys(used))
+
+
+def test_no_stream_is_left_out() -> None:
+    assert {name for row in documented().values() for name in code(row["Stream"])} == set(catalog_streams())
