@@ -9,20 +9,26 @@ from airbyte_cdk.sources.declarative.schema import JsonFileSchemaLoader
 from source_backlog.components.paging import rows_of
 from source_backlog.components.projects import selected_projects
 from source_backlog.components.requester import BacklogRequester
-from source_backlog.components.rows import children
+from source_backlog.components.rows import DATE, NUMBER, as_number, children
 from source_backlog.components.space import Space
-from source_backlog.components.values import TOMBSTONE, Row
+from source_backlog.components.values import TOMBSTONE, Row, as_instant, as_text
 
 # typeId of a custom field: https://developer.nulab.com/docs/backlog/api/2/get-custom-field-list
-KINDS = {1: "text", 2: "text area", 3: "number", 4: "date", 5: "list", 6: "list", 7: "check boxes", 8: "radio buttons"}
+KINDS = {
+    1: "text",
+    2: "text area",
+    3: "number",
+    4: "date",
+    5: "single choice",
+    6: "multiple choice",
+    7: "check boxes",
+    8: "radio buttons",
+}
+MULTIPLE = (6, 7)
 
 _INSTANT = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
-_TYPES: dict[int, dict[str, Any]] = {
-    3: {"type": ["null", "number"]},
-    4: _INSTANT,
-    6: {"type": ["null", "array"], "items": {"type": ["null", "string"]}},
-    7: {"type": ["null", "array"], "items": {"type": ["null", "string"]}},
-}
+_NAMES = {"type": ["null", "array"], "items": {"type": ["null", "string"]}}
+_TYPES: dict[int, dict[str, Any]] = {NUMBER: {"type": ["null", "number"]}, DATE: _INSTANT, 6: _NAMES, 7: _NAMES}
 
 
 def column_of(field_id: Any) -> str:
@@ -31,15 +37,29 @@ def column_of(field_id: Any) -> str:
 
 
 def with_columns(issue: Row) -> Row:
-    """The issue with one column per custom field; lists become arrays of names, a single choice its name."""
+    """The issue with one column per custom field, of the type that `columns_of` declares."""
     for field in children(issue, "customFields"):
-        value = field.get("value")
-        if isinstance(value, list):
-            value = [item.get("name") if isinstance(item, dict) else item for item in value]
-        elif isinstance(value, dict):
-            value = value.get("name")
-        issue[column_of(field.get("id"))] = value
+        if field.get("id") is not None:
+            issue[column_of(field["id"])] = value_of(field)
     return issue
+
+
+def value_of(field: Row) -> Any:
+    """The value of a field inside an issue: text, number, time stamp, the name of the choice, or a list of names."""
+    kind, value = field.get("fieldTypeId"), field.get("value")
+    if value is None:
+        return None
+    if kind == NUMBER:
+        return as_number(value)
+    if kind == DATE:
+        return as_instant(value)
+    chosen = [
+        one.get("name") if isinstance(one, dict) else one for one in (value if isinstance(value, list) else [value])
+    ]
+    names = [text for one in chosen if (text := as_text(one)) is not None]
+    if kind in MULTIPLE:
+        return names
+    return ", ".join(names) if names else None
 
 
 def columns_of(definitions: Iterable[Row], project_key: str) -> dict[str, Any]:
@@ -90,7 +110,11 @@ class OptionalColumns(JsonFileSchemaLoader):
         if not (self.requester and self.api_budget and self.api_budget.discovering):
             return {}
         columns: dict[str, Any] = {}
-        for project in selected_projects(self.requester, self.config, self.api_budget):
-            definitions = rows_of(self.requester.get_json(f"projects/{project['id']}/customFields"))
+        projects = selected_projects(self.requester, self.config, self.api_budget)
+        for project, definitions in self.api_budget.ahead(self._definitions, projects):
             columns |= columns_of(definitions, str(project.get("projectKey")))
         return columns
+
+    def _definitions(self, project: Row) -> list[Row]:
+        assert self.requester
+        return rows_of(self.requester.get_json(f"projects/{project['id']}/customFields"))

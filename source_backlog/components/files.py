@@ -1,10 +1,12 @@
 """Attachments and shared files with their bytes, for destinations that take files."""
 
 import logging
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,20 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.components.documents import DocumentRetriever
 from source_backlog.components.issues import IssueRetriever
+from source_backlog.components.paging import Unreadable
 from source_backlog.components.responses import MIB
 from source_backlog.components.retriever import BacklogRetriever
 from source_backlog.components.shared_files import SharedFileRetriever
-from source_backlog.components.values import Row, as_instant, date_time_columns, day_before, later, with_instants
+from source_backlog.components.values import (
+    STAMP,
+    Position,
+    Row,
+    as_instant,
+    date_time_columns,
+    day_before,
+    later,
+    with_instants,
+)
 from source_backlog.components.wikis import WikiRetriever
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
@@ -29,14 +41,27 @@ DEFAULT_LIMIT_MIB = 1024
 ATTEMPTS = 3
 # A name may take 255 bytes on most file systems.
 LONGEST_NAME_BYTES = 200
+LONGEST_SUFFIX_BYTES = 20
+# A checkpoint holds the ids of the files that the walk has fetched so far: the more there are, the rarer it comes.
+CHECKPOINT_SECONDS = 30.0
+FILES_PER_SECOND_OF_PAUSE = 1000
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
+# What Windows takes for a device, whatever its extension.
+_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 
 def safe_name(name: Any) -> str:
     """A file name that stays in its directory on every system; Japanese and other letters are kept."""
-    text = _FORBIDDEN.sub("_", str(name or "")).strip(" .") or "file"
-    return text.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore")
+    text = _FORBIDDEN.sub("_", str(name or "")).strip().rstrip(" .") or "file"
+    if _DEVICE.match(text):
+        text = f"_{text}"
+    if len(text.encode(errors="replace")) <= LONGEST_NAME_BYTES:
+        return text
+    stem, suffix = os.path.splitext(text)
+    if len(suffix.encode()) > LONGEST_SUFFIX_BYTES:
+        stem, suffix = text, ""
+    return stem.encode(errors="replace")[: LONGEST_NAME_BYTES - len(suffix.encode())].decode(errors="ignore") + suffix
 
 
 @dataclass
@@ -46,8 +71,8 @@ class FileRetriever(BacklogRetriever):
     Why not the CDK's `FileUploader`: it holds the whole body in memory, has no limit of size, fails the stream with
     one failed file, and downloads a file again whenever its row comes again.
 
-    State, beside that of the sibling: `files` (the latest stamp of a file), `recent` (ids of the files of the last
-    day before it, because that day is read again) and `missed` (rows of files that could not be fetched, to try
+    State, beside that of the sibling: `files` (the latest stamp of a file), `recent` (id and stamp of the files of the
+    last day before it, because that day is read again) and `missed` (rows of files that could not be fetched, to try
     again).
     """
 
@@ -61,59 +86,83 @@ class FileRetriever(BacklogRetriever):
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
     ) -> Iterable[Record]:
-        """The rows whose files were fetched, with a reference to the file in the staging directory."""
+        """The rows whose files were fetched, with a reference to the file in the staging directory.
+
+        A partition that cannot be read to its end keeps what it has fetched and its position: see `BacklogRetriever`.
+        """
         partition = stream_slice or StreamSlice(partition={}, cursor_slice={})
         columns = date_time_columns(records_schema)
-        position = self.position(partition)
-        progress = FileProgress(position, self.stamp)
-        for row, reference in self.api_budget.ahead(self.fetch, self.wanted(partition, progress)):
-            if reference is None:
-                progress.missed(row)
-                continue
-            progress.fetched(row)
-            yield Record(with_instants(row, columns), self.name, partition, reference)
-        self.advance(partition, {**self.partition_router.pending(partition), **progress.position()})
+        before = self.position(partition)
+        progress = FileProgress(before, self.stamp)
+        saved = time.monotonic()
+        try:
+            for row, fetched in self.api_budget.ahead(self.fetch, self.wanted(partition, progress)):
+                if isinstance(fetched, AirbyteRecordMessageFileReference):
+                    yield Record(with_instants({**row}, columns), self.name, partition, fetched)
+                progress.note(row, missed=fetched is None)
+                if time.monotonic() - saved > CHECKPOINT_SECONDS + progress.count / FILES_PER_SECOND_OF_PAUSE:
+                    self.checkpoint(partition, {**before, **progress.unfinished()})
+                    saved = time.monotonic()
+        except Unreadable:
+            LOGGER.warning(f"{self.name}: not readable to its end; the next sync tries again. ({_place(partition)})")
+            self.advance(partition, {**before, **progress.unfinished()})
+            return
+        self.advance(partition, {**progress.listed, **progress.finished()})
 
     def wanted(self, stream_slice: StreamSlice, progress: "FileProgress") -> Iterator[Row]:
-        """The rows whose files have to be fetched: those missed last time, then the new ones within the limit."""
-        yield from progress.to_retry
+        """The rows whose files have to be fetched: the new ones within the limit, then those missed last time."""
         limit = int(self.config.get("file_size_limit_mib") or DEFAULT_LIMIT_MIB)
         for row in self.rows(stream_slice):
             if row.get("type") == "directory" or not progress.is_new(row):
                 continue
-            row["downloadUrl"] = f"{self.requester.get_url()}{self.download.format(**row)}"
+            path = self.download.format(**row)
             if (row.get("size") or 0) > limit * MIB:
                 LOGGER.warning(
-                    f"{self.name}: left out {self.download.format(**row)} ({row.get('name')}): it has "
-                    f"{row['size'] / MIB:.1f} MiB, more than the limit of {limit} MiB."
+                    f"{self.name}: left out {path} ({row.get('name')}): it has {row['size'] / MIB:.1f} MiB, more than "
+                    f"the limit of {limit} MiB."
                 )
-                progress.fetched(row)
+                progress.note(row)
                 continue
-            yield row
+            yield {**row, "downloadUrl": f"{self.requester.get_url()}{path}"}
+        # The siblings say at their end how far they have come; see `Checkpoints.pending`.
+        progress.listed = self.partition_router.pending(stream_slice)
+        yield from progress.to_retry()
 
-    def fetch(self, row: Row) -> AirbyteRecordMessageFileReference | None:
-        """Stream the file of a row to the staging directory; None, with a warning, when that fails.
+    def fetch(self, row: Row) -> AirbyteRecordMessageFileReference | bool | None:
+        """Stream the file of a row to the staging directory.
 
-        Raises a config error: with a key that is no longer accepted no other file would come either.
+        None, with a warning, when it could not be fetched now; False when there is no such file for this user, which
+        has its own warning. Raises `AirbyteTracedException` when nothing could be fetched any more: the key is no
+        longer accepted, or the staging directory cannot be written to.
         """
         path = self.download.format(**row)
-        relative = Path(self.name, safe_name(self.folder.format(**row)), str(row["id"]), safe_name(row.get("name")))
+        relative = Path(
+            self.name, safe_name(self.folder.format(**row)), safe_name(row["id"]), safe_name(row.get("name"))
+        )
         target = Path(get_files_directory()) / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
+                target.parent.mkdir(parents=True, exist_ok=True)
                 size = self.requester.download(path, target)
             except AirbyteTracedException as error:
                 if error.failure_type == FailureType.config_error:
                     raise
                 LOGGER.warning(f"{self.name}: could not fetch {path}: {error.message} It is tried again next time.")
                 return None
-            except (requests.RequestException, OSError) as error:
-                LOGGER.info(f"{self.name}: {path} broke off ({type(error).__name__}); attempt {attempt + 1}.")
-                time.sleep(attempt)
+            except requests.RequestException as error:
+                target.unlink(missing_ok=True)
+                LOGGER.info(f"{self.name}: {path} broke off ({type(error).__name__}), attempt {attempt} of {ATTEMPTS}.")
+                time.sleep(attempt - 1)
                 continue
+            except OSError as error:
+                raise AirbyteTracedException(
+                    message=f"Could not write to the staging directory for files: {error.strerror or error}.",
+                    internal_message=f"{type(error).__name__} at {relative}",
+                    failure_type=FailureType.transient_error,
+                    exception=error,
+                ) from error
             if size is None:
-                return None
+                return False
             return AirbyteRecordMessageFileReference(
                 staging_file_url=str(target), source_file_relative_path=str(relative), file_size_bytes=size
             )
@@ -146,37 +195,59 @@ class SharedFileContentRetriever(FileRetriever, SharedFileRetriever):
 class FileProgress:
     """Which files of a partition were fetched: all up to a stamp, and by id those of the day before it."""
 
-    def __init__(self, position: Mapping[str, Any], stamp: str) -> None:
+    def __init__(self, position: Position, stamp: str) -> None:
         self._stamp = stamp
         self._files: str | None = position.get("files")
-        self._known = {tuple(entry) for entry in position.get("recent") or []}
+        self._known = {(number, at) for number, at in position.get("recent") or []}
         self._since = day_before(self._files) if self._files else ""
-        self._fetched: list[tuple[Any, str]] = []
+        # A file may be attached, while a walk of hours goes on, to an object that the walk has passed.
+        self._began = datetime.now(UTC).strftime(STAMP)
+        self._done: list[tuple[Any, str]] = []
         self._missed: list[Row] = []
-        self.to_retry: list[Row] = [dict(row) for row in position.get("missed") or []]
-        self._retried = {row["id"] for row in self.to_retry}
+        self._waiting: dict[Any, Row] = {row["id"]: row for row in position.get("missed") or []}
+        self.listed: Position = {}
+
+    @property
+    def count(self) -> int:
+        """How many files a checkpoint has to name."""
+        return len(self._done) + len(self._known)
 
     def is_new(self, row: Row) -> bool:
-        """Whether the file has not been fetched by an earlier sync."""
+        """Whether the file has not been fetched by an earlier sync; such a row takes the place of a missed one."""
         stamp = self._of(row)
-        return stamp >= self._since and (row["id"], stamp) not in self._known and row["id"] not in self._retried
+        if (stamp and stamp < self._since) or (row["id"], stamp) in self._known:
+            return False
+        self._waiting.pop(row["id"], None)
+        return True
 
-    def fetched(self, row: Row) -> None:
-        """Note that the file is done."""
-        self._fetched.append((row["id"], self._of(row)))
+    def to_retry(self) -> list[Row]:
+        """The rows of files that the last sync missed and this one has not found anew."""
+        return [{**row} for row in self._waiting.values()]
 
-    def missed(self, row: Row) -> None:
-        """Note that the file is to be tried again."""
-        self._missed.append(row)
+    def note(self, row: Row, *, missed: bool = False) -> None:
+        """Note that the file is done with, or is to be tried again."""
+        self._waiting.pop(row["id"], None)
+        if missed:
+            self._missed.append(row)
+        else:
+            self._done.append((row["id"], self._of(row)))
 
-    def position(self) -> dict[str, Any]:
-        """The part of the partition's position that is about files."""
-        files = self._files
-        for _, stamp in self._fetched:
-            files = later(files, stamp)
+    def unfinished(self) -> Position:
+        """The part of the position that is about files, in the middle of the walk: all that it has fetched, by id."""
+        recent = [[*entry] for entry in {*self._known, *self._done}]
+        return {"files": self._files, "recent": recent, "missed": [*self._waiting.values(), *self._missed]}
+
+    def finished(self) -> Position:
+        """The same at the end of the walk."""
+        latest = max((stamp for _, stamp in self._done), default=None)
+        files = later(self._files, min(latest, self._began) if latest else None)
         since = day_before(files) if files else ""
-        recent = [[*entry] for entry in sorted({*self._known, *self._fetched}) if entry[1] >= since]
+        recent = [[*entry] for entry in sorted({*self._known, *self._done}) if entry[1] >= since]
         return {"files": files, "recent": recent, "missed": self._missed}
 
     def _of(self, row: Row) -> str:
         return as_instant(row.get(self._stamp)) or ""
+
+
+def _place(partition: StreamSlice) -> str:
+    return ", ".join(f"{name} {value}" for name, value in partition.partition.items())

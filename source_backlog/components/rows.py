@@ -47,6 +47,18 @@ def of_issue(issue: Row) -> Row:
     }
 
 
+def as_number(value: Any) -> float | int | None:
+    """A number that may have been written as text; None when it is none."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
 def custom_field_values(issue: Row) -> Iterator[Row]:
     """One row per custom field and chosen item; an empty value is one row of nulls at position 0.
 
@@ -66,7 +78,7 @@ def custom_field_values(issue: Row) -> Iterator[Row]:
                 "fieldTypeId": kind,
                 "position": position,
                 "textValue": _text(scalar) if kind not in (NUMBER, DATE) else None,
-                "numberValue": _number(scalar) if kind == NUMBER else None,
+                "numberValue": as_number(scalar) if kind == NUMBER else None,
                 "dateValue": _text(scalar) if kind == DATE else None,
                 "itemId": item.get("id"),
                 "itemName": item.get("name"),
@@ -191,17 +203,6 @@ MAKE: dict[str, Make] = {
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _number(value: Any) -> float | int | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        return value
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def _integer(value: Any) -> int | None:
