@@ -1,0 +1,238 @@
+"""The private names of airbyte-cdk, and of requests, that the connector touches, each with what it relies on.
+
+Any release may change them; this file says what broke, before a sync does. In order:
+
+- `ConcurrentDeclarativeSource._config`, `._config_for_validation`: the config that streams and validation use.
+- `ConcurrentDeclarativeSource._migrate_and_transform_config`: brings a config into shape without storing it.
+- `ConcurrentDeclarativeSource._source_config`: the resolved manifest, from which `streams` builds the streams.
+- `ConcurrentDeclarativeSource._constructor`, and of it `ModelToComponentFactory._api_budget`: what is there when the
+  streams are built is handed to every component that has a field `api_budget`.
+- `ConcurrentDeclarativeSource._connector_state_manager`: the state that the sync began with.
+- `ConcurrentDeclarativeSource._message_repository`: what it is given becomes a message of the sync.
+- `DefaultStream._cursor`, `._cursor_field`, `._supports_file_transfer`: decide who keeps the state, and how the stream
+  is described in the catalog.
+- `requests.Response._content`, `._content_consumed`: a body that was read with a deadline becomes `content`.
+
+A name that is touched and not listed here fails `test_this_list_is_whole`.
+"""
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessageSerializer, Level, Type
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
+from airbyte_cdk.sources.streams.concurrent.cursor import CursorField
+from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+import source_backlog
+from source_backlog.components.space import Space
+from source_backlog.source import SourceBacklog
+
+PACKAGE = Path(source_backlog.__file__).parent
+NAMES = {
+    "_api_budget",
+    "_config",
+    "_config_for_validation",
+    "_connector_state_manager",
+    "_constructor",
+    "_content",
+    "_content_consumed",
+    "_cursor",
+    "_cursor_field",
+    "_message_repository",
+    "_migrate_and_transform_config",
+    "_source_config",
+    "_supports_file_transfer",
+}
+STATE = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "issues"}, "stream_state": {"states": []}}}
+
+
+@pytest.fixture(scope="module")
+def source() -> SourceBacklog:
+    config = {"domain": "acme.backlog.jp", "credentials": {"auth_type": "api_key", "api_key": "key"}}
+    return SourceBacklog(config=config, state=[AirbyteStateMessageSerializer.load(STATE)])
+
+
+@pytest.fixture(scope="module")
+def streams(source: SourceBacklog) -> dict[str, Any]:
+    return {stream.name: stream for stream in source.streams({})}
+
+
+def files() -> list[Path]:
+    """The modules of the connector; those of `backlog-sync` do not use the CDK and have requirements of their own."""
+    return [*PACKAGE.glob("components/*.py"), PACKAGE / "run.py", PACKAGE / "source.py"]
+
+
+@cache
+def classes() -> list[type]:
+    """The classes of the connector."""
+    found = []
+    for path in files():
+        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        members = inspect.getmembers(importlib.import_module(name), inspect.isclass)
+        found += [one for _, one in members if one.__module__ == name]
+    return found
+
+
+@cache
+def cdk_names(one: type) -> set[str]:
+    """The private names of the CDK's classes that `one` derives from."""
+    found: set[str] = set()
+    for base in one.__mro__:
+        if base.__module__.startswith("airbyte_cdk"):
+            found |= {name for name in vars(base) if name.startswith("_")}
+            found |= set(re.findall(r"self\.(_\w+)", inspect.getsource(base)))
+    return {name for name in found if not name.startswith("__") and name != "_abc_impl"}
+
+
+def accesses(tree: ast.AST) -> Iterator[ast.Attribute]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            yield node
+
+
+def test_this_list_is_whole() -> None:
+    """Private names of a base class of the CDK on `self`, and on anything else those that source_backlog has not."""
+    touched: set[str] = set()
+    own: set[str] = set()
+    for one in classes():
+        tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(one)))
+        on_self = {node.attr for node in accesses(tree) if isinstance(node.value, ast.Name) and node.value.id == "self"}
+        touched |= on_self & cdk_names(one)
+        own |= {name for name in on_self | set(vars(one)) if name not in cdk_names(one)}
+    for path in files():
+        for node in accesses(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node.value, ast.Name) and node.value.id == "self") and node.attr not in own:
+                touched.add(node.attr)
+    assert touched == NAMES, "list what is new here with a test, and take out what is not touched any more"
+
+
+def test_no_private_name_of_our_own_hides_one_of_the_cdk() -> None:
+    """A method `_send` of a subclass of the CDK's client would take the place of the CDK's own, unnoticed."""
+    for one in classes():
+        ours = {name for name in vars(one) if name.startswith("_") and not name.startswith("__")}
+        assert ours & cdk_names(one) <= {"_abc_impl"}, one
+
+
+def test_config_is_what_the_streams_are_built_with(source: SourceBacklog) -> None:
+    fresh = SourceBacklog()
+    assert fresh._config == {} == fresh._config_for_validation, "look at ConcurrentDeclarativeSource.__init__"
+    typed = {
+        "domain": " HTTPS://Acme.backlog.jp/dashboard ",
+        "credentials": {"auth_type": "api_key", "api_key": "key"},
+    }
+    fresh.configure(typed, "")
+    assert fresh._config["domain"] == "acme.backlog.jp"
+    assert fresh._config_for_validation["domain"] == "acme.backlog.jp"
+    (stream,) = [one for one in fresh.streams(fresh._config) if one.name == "issues"]
+    assert stream.cursor.requester.get_url() == "https://acme.backlog.jp/api/v2/"
+
+
+def test_what_streams_validates_is_the_config_for_validation(source: SourceBacklog) -> None:
+    kept = source._config_for_validation
+    source._config_for_validation = {**kept, "domain": "no host"}
+    try:
+        with pytest.raises(AirbyteTracedException):
+            ConcurrentDeclarativeSource.streams(source, {})
+    finally:
+        source._config_for_validation = kept
+
+
+def test_the_config_is_brought_into_shape_without_being_stored(source: SourceBacklog) -> None:
+    typed = {"domain": "https://acme.backlog.jp/", "credentials": {}}
+    shaped = source._migrate_and_transform_config(None, typed)
+    assert shaped is not None, "look at the migration and normalisation of ConcurrentDeclarativeSource"
+    assert shaped["domain"] == "acme.backlog.jp"
+    assert typed["domain"] == "https://acme.backlog.jp/"
+
+
+def test_the_resolved_manifest_is_where_the_streams_come_from(source: SourceBacklog, streams: Any) -> None:
+    declared = source._source_config["streams"]
+    assert [one["name"] for one in declared] == list(streams), "are the streams still built from `_source_config`?"
+    for one in declared:
+        assert {"name", "path"} & set(one["$parameters"]) or one["$parameters"]["reads"], "are $parameters kept?"
+    kept = source._source_config["streams"]
+    source._source_config["streams"] = kept[:2]
+    try:
+        assert len(source.streams({})) == 2, "leaving out what is not selected saves a third of the start-up time"
+    finally:
+        source._source_config["streams"] = kept
+
+
+def test_the_factory_hands_its_budget_to_the_components(source: SourceBacklog) -> None:
+    made = {stream.name: stream for stream in source.streams({})}
+    space = source.space
+    assert isinstance(space, Space)
+    assert source._constructor._api_budget is space
+    cursor = made["issues"].cursor
+    assert cursor.api_budget is space, "does ModelToComponentFactory still fill in the field `api_budget`?"
+    assert cursor.requester.api_budget is space
+    assert cursor.requester.error_handler.api_budget is space
+
+
+def test_every_stream_shares_the_space(source: SourceBacklog) -> None:
+    made = source.streams({})
+    assert set(source.space.cursors) == {one.name for one in made if one.cursor_field}
+
+
+def test_the_state_of_the_sync_is_in_the_state_manager(source: SourceBacklog) -> None:
+    manager = source._connector_state_manager
+    assert isinstance(manager, ConnectorStateManager)
+    assert manager.get_stream_state("issues", None) == {"states": []}, "look at ConcurrentDeclarativeSource.__init__"
+
+
+def test_the_message_repository_is_the_one_that_a_read_empties(source: SourceBacklog) -> None:
+    source._message_repository.log_message(Level.INFO, lambda: {"message": "one line of a test"})
+    repository: Any = source._message_repository
+    assert repository is source._constructor.get_message_repository()
+    messages: list[AirbyteMessage] = []
+    if hasattr(repository, "_queue"):
+        while not repository._queue.empty():
+            messages.append(repository._queue.get())
+        assert messages, "ConcurrentMessageRepository no longer passes on what it is given"
+    else:
+        messages = list(repository.consume_queue())
+    assert [one.type for one in messages] == [Type.LOG]
+
+
+def test_the_cursor_of_a_stream_can_be_replaced(streams: dict[str, Any]) -> None:
+    stream = streams["issues"]
+    assert isinstance(stream, DefaultStream), "does the CDK build another class of streams?"
+    assert {"_cursor", "_cursor_field", "_supports_file_transfer"} <= set(vars(stream)), "look at DefaultStream"
+    assert stream.cursor is stream._cursor
+    assert stream.cursor_field == "updated"
+    described = stream.as_airbyte_stream()
+    assert described.default_cursor_field == ["updated"]
+    assert described.source_defined_cursor
+
+
+def test_the_fields_of_a_stream_decide_its_description(streams: dict[str, Any]) -> None:
+    stream = streams["priorities"]
+    assert stream.as_airbyte_stream().default_cursor_field is None
+    assert not stream.as_airbyte_stream().is_file_based
+    kept = stream._cursor_field, stream._supports_file_transfer
+    stream._cursor_field, stream._supports_file_transfer = CursorField("id"), True
+    try:
+        assert stream.as_airbyte_stream().default_cursor_field == ["id"], "look at DefaultStream.as_airbyte_stream"
+        assert stream.as_airbyte_stream().is_file_based, "look at DefaultStream.as_airbyte_stream"
+    finally:
+        stream._cursor_field, stream._supports_file_transfer = kept
+
+
+def test_the_body_of_a_response_can_be_set() -> None:
+    response = requests.Response()
+    assert {"_content", "_content_consumed"} <= set(vars(response)), "look at requests.Response.__init__"
+    response.raw = None
+    response._content, response._content_consumed = b'{"id":1}', True
+    assert response.content == b'{"id":1}', "look at requests.Response.content"
+    assert b"".join(response.iter_content(1024)) == b'{"id":1}', "look at requests.Response.iter_content"
