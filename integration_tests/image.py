@@ -194,6 +194,8 @@ def pip_mounts(folder: Path) -> dict[str, str]:
         settings.set("global", "cert", certificates)
         mounts[certificates] = certificates
     written = folder / "pip.conf"
+    # The address of an index may hold a password.
+    written.touch(mode=0o600)
     with written.open("w") as file:
         settings.write(file)
     return {**mounts, "/etc/pip.conf": str(written)}

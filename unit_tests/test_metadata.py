@@ -111,6 +111,7 @@ def test_suggested_streams_exist_and_are_cheap(metadata: dict[str, Any], stream_
     suggested = metadata["data"]["suggestedStreams"]["streams"]
     assert suggested == sorted(set(suggested))
     assert set(suggested) <= stream_names
+    assert stream_names >= COSTLY
     assert not set(suggested) & COSTLY
 
 
