@@ -39,6 +39,9 @@ class FakeRequester:
         answer = self.answers.get(path)
         return copy.deepcopy(answer(dict(params or {})) if callable(answer) else answer)
 
+    def exists(self, path: str) -> bool:
+        return self.get_json(path) is not None
+
     def paths(self, suffix: str = "") -> list[str]:
         """The paths that were asked for and end with `suffix`, in order."""
         return [path for path, _ in self.calls if path.endswith(suffix)]

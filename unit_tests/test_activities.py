@@ -297,7 +297,7 @@ def test_touched_objects_belong_to_the_project_and_to_the_types(fake: Fake, serv
 @pytest.mark.parametrize(
     ("types", "numbers"),
     [
-        (ISSUE_CHANGED, {1, 2, 14, 35, 47}),
+        (ISSUE_CHANGED, {1, 2, 14, 34, 35, 47}),
         (ISSUE_COMMENTED, {1, 2, 3, 14, 17, 35, 47}),
         (WIKI_CHANGED, {5, 6}),
         (DOCUMENT_COMMENTED, {36, 38, 39, 40, 41, 42, 43, 44, 45, 46, 48, 49}),

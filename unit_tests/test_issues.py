@@ -9,6 +9,7 @@ import pytest
 
 from source_backlog.components import issues as module
 from source_backlog.components.issues import CommentRetriever, IssueRetriever, PerIssueRetriever, Progress
+from source_backlog.components.paging import Unreadable
 
 Row = dict[str, Any]
 
@@ -39,7 +40,7 @@ class Backlog:
 
     def __init__(self, issues: list[Row], feed: list[Row], served: Any) -> None:
         self.issues, self.feed = issues, feed
-        self.answers: Row = {"issues": self.list_issues, "space/activities": served(feed)}
+        self.answers: Row = {"issues": self.list_issues, "space/activities": served(feed), "projects/1/statuses": []}
         for one in issues:
             comments = [{"id": one["id"] * 1000 + number, "content": "…"} for number in (1, 2)]
             self.answers[f"issues/{one['id']}/comments"] = served(comments)
@@ -160,11 +161,11 @@ def test_the_start_date_is_no_filter_of_later_syncs(backlog: Any) -> None:
     assert [row["id"] for row in read(retriever)] == [101]
 
 
-def test_a_stamp_of_the_far_future_does_not_stop_later_syncs(backlog: Any) -> None:
-    retriever = backlog(IssueRetriever, [issue(1, "2199-01-01T00:00:00Z")])
-    read(retriever)
-    soon = (datetime.now(UTC) + timedelta(days=1, minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert position_after(retriever)["updated"] <= soon
+def test_a_stamp_of_the_future_does_not_move_the_place(backlog: Any) -> None:
+    """It would hide what changes until then."""
+    retriever = backlog(IssueRetriever, [issue(1, "2199-01-01T00:00:00Z"), issue(2)])
+    assert len(read(retriever)) == 2
+    assert position_after(retriever)["updated"] == "2026-01-10T00:00:00Z"
 
 
 @pytest.mark.parametrize("stamp", [None, "", "yesterday"])
@@ -236,6 +237,27 @@ def test_an_issue_that_is_gone_by_now_has_no_rows(backlog: Any) -> None:
     retriever = backlog(PerIssueRetriever, [issue(1), issue(2)], endpoint="participants", make="issue.participants")
     del retriever.requester.answers["issues/101/participants"]
     assert [row["issueId"] for row in read(retriever)] == [102]
+    assert position_after(retriever)["skipped"] == [101], "the next sync asks again, if it still finds the issue"
+
+
+def test_an_issue_that_was_skipped_is_asked_for_again(backlog: Any) -> None:
+    position = {"updated": "2026-01-10T00:00:00Z", "activity": 0, "skipped": [101]}
+    options = {"endpoint": "participants", "make": "issue.participants"}
+    issues = [issue(1, "2025-06-01T00:00:00Z"), issue(2, "2025-06-01T00:00:00Z")]
+    retriever = backlog(PerIssueRetriever, issues, position=position, **options)
+    assert [row["issueId"] for row in read(retriever)] == [101]
+    assert "skipped" not in position_after(retriever)
+
+
+def test_a_project_that_is_not_readable_any_more_does_not_move_the_place(backlog: Any) -> None:
+    """Backlog answers with empty lists, and with 404 for what lies in the project."""
+    position = {"updated": "2026-01-10T00:00:00Z", "activity": 0}
+    for kind, options in ((IssueRetriever, {}), (PerIssueRetriever, {"endpoint": "participants"})):
+        retriever = backlog(kind, [], position=position, **options)
+        del retriever.requester.answers["projects/1/statuses"]
+        with pytest.raises(Unreadable):
+            read(retriever)
+        assert position_after(retriever) == position
 
 
 # Comments
@@ -340,13 +362,14 @@ def test_an_interrupted_walk_goes_on_behind_what_it_had_finished(
 
 def test_a_resumed_walk_asks_only_for_what_was_created_since(backlog: Any) -> None:
     resume = {"updated": "2026-01-10T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}
-    retriever = backlog(CommentRetriever, [issue(number) for number in range(1, 9)], position={"resume": resume})
+    issues = [issue(number) for number in range(1, 9)]
+    retriever = backlog(CommentRetriever, issues, [activity(3, 1, issues[0])], {"resume": resume})
     read(retriever)
     assert [params["createdSince"] for params in retriever.requester.asked("issues")] == ["2025-01-04"]
     assert asked_for(retriever, "comments") == [5, 6, 7, 8]
 
 
-def test_what_changed_behind_an_interrupted_walk_is_found_by_the_sync_after_it(
+def test_what_changed_behind_an_interrupted_walk_is_found_when_it_goes_on(
     backlog: Any, checkpoint_always: None
 ) -> None:
     issues = [issue(number) for number in range(1, 8)]
@@ -358,12 +381,19 @@ def test_what_changed_behind_an_interrupted_walk_is_found_by_the_sync_after_it(
     killed.api_budget.memory.clear()
     resumed = backlog(CommentRetriever, issues, feed, saved)
     read(resumed)
-    saved = position_after(resumed)
-    assert saved == {"updated": "2026-01-10T00:00:00Z", "activity": 3}
-    killed.api_budget.memory.clear()
-    last = backlog(CommentRetriever, issues, feed, saved)
-    read(last)
-    assert asked_for(last, "comments") == [1, 7]
+    assert sorted(asked_for(resumed, "comments")) == [1, 4, 5, 6, 7]
+    assert position_after(resumed) == {"updated": "2026-01-10T00:00:00Z", "activity": 5}
+
+
+def test_an_interrupted_walk_begins_anew_when_the_feed_no_longer_tells_what_changed_behind_it(
+    backlog: Any, checkpoint_always: None
+) -> None:
+    issues = [issue(number) for number in range(1, 8)]
+    resume = {"updated": "2026-01-10T00:00:00Z", "activity": 3, "after": issues[4]["created"]}
+    retriever = backlog(CommentRetriever, issues, [activity(90, 2, issues[6])], {"resume": resume})
+    read(retriever)
+    assert asked_for(retriever, "comments") == [1, 2, 3, 4, 5, 6, 7]
+    assert position_after(retriever) == {"updated": "2026-01-10T00:00:00Z", "activity": 90}
 
 
 def test_an_interrupted_later_sync_keeps_its_old_place_until_it_is_finished(
@@ -397,7 +427,8 @@ def test_progress_takes_the_resume_out_of_the_position() -> None:
     position: Row = {"activity": 3, "resume": {"after": "2025-01-05T00:00:00Z"}}
     progress = Progress(position)
     assert position == {"activity": 3}
-    assert progress.after == "2025-01-05T00:00:00Z"
+    assert progress.filters() == {"createdSince": "2025-01-04"}
+    assert Progress({}).filters() == {}
 
 
 @pytest.mark.parametrize(
@@ -431,18 +462,22 @@ def test_a_finished_walk_that_was_never_interrupted_ends_where_it_is() -> None:
     assert progress.finished(position) == {"updated": "2026-01-10T00:00:00Z", "activity": 9}
 
 
-def test_a_finished_walk_that_was_interrupted_ends_where_the_first_part_was() -> None:
-    position: Row = {"resume": {"updated": "2026-01-05T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}}
-    progress = Progress(position)
-    position |= {"updated": "2026-01-10T00:00:00Z", "activity": 9}
-    assert progress.finished(position) == {"updated": "2026-01-05T00:00:00Z", "activity": 3}
+def test_a_finished_walk_that_was_interrupted_keeps_the_latest_update_of_both_parts() -> None:
+    for first, second in (("2026-01-05", "2026-01-10"), ("2026-01-10", "2026-01-05")):
+        resume = {"updated": f"{first}T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}
+        position: Row = {"resume": resume}
+        progress = Progress(position)
+        position |= {"updated": f"{second}T00:00:00Z", "activity": 9}
+        assert progress.finished(position) == {"updated": "2026-01-10T00:00:00Z", "activity": 9}
 
 
-def test_a_walk_interrupted_twice_keeps_what_the_first_interruption_saw() -> None:
+def test_a_walk_interrupted_twice_still_reads_the_feed_from_where_it_first_began() -> None:
     first = {"updated": "2026-01-05T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}
     position: Row = {"resume": first}
     progress = Progress(position)
     progress.head = 20
     position["updated"] = "2026-01-10T00:00:00Z"
     progress.done({"created": "2025-03-01T00:00:00Z"})
-    assert progress.position() == {"resume": {**first, "after": "2025-03-01T00:00:00Z"}}
+    assert progress.position() == {
+        "resume": {"updated": "2026-01-10T00:00:00Z", "activity": 3, "after": "2025-03-01T00:00:00Z"}
+    }

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from source_backlog.components.paging import by_id, by_offset, rows_of
+from source_backlog.components.paging import Unreadable, belongs_to, by_id, by_offset, rows_of
 
 Change = Callable[["LiveList"], None]
 
@@ -104,7 +104,7 @@ def test_the_rest_of_the_list_may_go_while_it_is_read() -> None:
 def test_the_whole_list_may_go_while_it_is_read() -> None:
     live = LiveList(30, [[delete(0)] * 30])
     assert read(live, 5) == [0, 1, 2, 3, 4]
-    assert len(live.asked) <= 3
+    assert len(live.asked) <= 6
 
 
 def test_rows_inserted_before_the_window_are_given_once() -> None:
@@ -120,13 +120,49 @@ def test_inserts_and_deletes_that_cancel_out_lose_nothing() -> None:
     assert len(there) == len(set(there))
 
 
-def test_a_skipped_list_has_no_rows() -> None:
-    assert list(by_offset(lambda params: None)) == []
+def test_a_list_that_is_refused_is_not_taken_for_an_empty_one() -> None:
+    with pytest.raises(Unreadable):
+        list(by_offset(lambda params: None))
 
 
-def test_a_list_that_is_refused_on_the_way_ends() -> None:
+def test_a_list_that_is_refused_on_the_way_is_not_taken_for_its_end() -> None:
     pages: list[Any] = [[{"id": 1}, {"id": 2}], None]
-    assert [row["id"] for row in by_offset(lambda params: pages.pop(0), 2)] == [1, 2]
+    there = []
+    with pytest.raises(Unreadable):
+        there.extend(row["id"] for row in by_offset(lambda params: pages.pop(0), 2))
+    assert pages == []
+
+
+@pytest.mark.parametrize(("not_empty", "asked"), [(False, 0), (True, 1)])
+def test_an_empty_list_is_doubted_only_if_it_held_something(not_empty: bool, asked: int) -> None:
+    doubts: list[int] = []
+
+    def readable() -> bool:
+        doubts.append(1)
+        return True
+
+    assert list(by_offset(LiveList(0).fetch, 5, not_empty=not_empty, readable=readable)) == []
+    assert len(doubts) == asked
+
+
+def test_an_empty_list_of_a_project_that_is_not_readable_is_not_its_end() -> None:
+    live = LiveList(30, [[delete(0)] * 30])
+    there = []
+    with pytest.raises(Unreadable):
+        for row in by_offset(live.fetch, 5, readable=lambda: False):
+            there.append(row["id"])
+    assert there == [0, 1, 2, 3, 4]
+
+
+def test_a_list_that_was_empty_for_a_moment_is_read_on() -> None:
+    """The user had lost the project while one page was answered; the page comes again with all its rows."""
+    live = LiveList(3)
+    pages: list[Any] = [[], None]
+
+    def fetch(params: dict[str, Any]) -> Any:
+        return [] if pages.pop() is None else live.fetch(params)
+
+    assert [row["id"] for row in by_offset(fetch, 5, not_empty=True, readable=lambda: True)] == [0, 1, 2]
 
 
 def test_rows_may_have_another_key() -> None:
@@ -177,6 +213,31 @@ def test_updates_that_move_rows_to_the_front_lose_no_row_that_was_not_updated(
     live.to_front = noted  # type: ignore[method-assign]
     there = read(live, page_size)
     assert set(live.ids) - moved <= set(there)
+    assert len(there) == len(set(there))
+
+
+@settings(max_examples=200, deadline=None)
+@given(size=st.integers(0, 130), page_size=st.integers(20, 40), script=CHANGES)
+def test_answers_that_are_kept_for_other_streams_neither_lose_rows_nor_keep_it_going(
+    size: int, page_size: int, script: list[list[Change]]
+) -> None:
+    """`SharedResponses` gives the first answer to a request again, however old it is."""
+    live = LiveList(size, script)
+    kept: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    replayed = 0
+
+    def fetch(params: dict[str, Any]) -> list[dict[str, Any]]:
+        nonlocal replayed
+        key = (params["offset"], params["count"])
+        if key not in kept:
+            kept[key] = live.fetch(params)
+        else:
+            replayed += 1
+            assert replayed < 1000, "the reading does not end"
+        return kept[key]
+
+    there = [row["id"] for row in by_offset(fetch, page_size)]
+    assert set(live.ids) & set(range(size)) <= set(there)
     assert len(there) == len(set(there))
 
 
@@ -250,5 +311,21 @@ def test_a_list_that_does_not_move_on_is_reported(caplog: pytest.LogCaptureFixtu
     assert record.getMessage() == "A list does not move on after id 2: what comes behind it was not read."
 
 
-def test_a_skipped_list_by_id_has_no_rows() -> None:
-    assert list(by_id(lambda params: None)) == []
+def test_a_list_by_id_that_is_refused_is_not_taken_for_an_empty_one() -> None:
+    with pytest.raises(Unreadable):
+        list(by_id(lambda params: None))
+
+
+@pytest.mark.parametrize(
+    ("last", "newest", "belongs"), [(10, 10, True), (10, 5, True), (10, 4, False), (10, None, True), (10, 999, True)]
+)
+def test_an_id_that_is_far_too_high_comes_from_another_list(last: int, newest: int | None, belongs: bool) -> None:
+    rows = [] if newest is None else [{"id": newest}]
+    assert belongs_to(lambda params: rows[: params["count"]], last, []) is belongs
+
+
+def test_an_id_that_something_follows_needs_no_question() -> None:
+    def never(params: dict[str, Any]) -> Any:
+        raise AssertionError("asked")
+
+    assert belongs_to(never, 10, [{"id": 11}])
