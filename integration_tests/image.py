@@ -323,17 +323,19 @@ def silent_server() -> Iterator[tuple[str, threading.Event]]:
 
 
 def seconds_to_stop(engine: Engine, tag: str, signal: str = "TERM") -> tuple[float, int]:
-    """How long a container that waits for an answer lives on after a signal, and its exit code.
+    """How long a sync that waits for an answer lives on after a signal, and the container's exit code.
 
     Raises ImageError if it is still there after 30 seconds.
     """
     with silent_server() as (address, connected), tempfile.TemporaryDirectory() as folder:
         config = {"domain": address, "credentials": {"auth_type": "api_key", "api_key": "unused"}}
-        files = mounted(Path(folder), config=config)
+        users = {"name": "users", "json_schema": {}, "supported_sync_modes": ["full_refresh"]}
+        entry = {"stream": users, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+        files = mounted(Path(folder), config=config, catalog={"streams": [entry]})
         name = f"source-backlog-stop-{os.getpid()}"
         engine.checked(
             *("run", "--detach", "--name", name, *RESTRICTIONS, f"--volume={files}:/secrets:ro"),
-            *(tag, "check", "--config", "/secrets/config.json"),
+            *(tag, "read", "--config", "/secrets/config.json", "--catalog", "/secrets/catalog.json"),
         )
         try:
             if not connected.wait(60):
