@@ -110,7 +110,6 @@ def brought() -> Iterator[tuple[str, str]]:
         "issue_comments": "issuekey || '  ' || coalesce(content, '(a change without words)')",
         "issue_changelogs": "issuekey || '  ' || field || ': ' || coalesce(originalvalue, '') || ' -> ' || newvalue",
         "activities": "typename || '  ' || projectkey || '  by ' || createdusername",
-        "notifications": "'for ' || json_extract_string(user, '$.name') || ': ' || json_extract_string(issue, '$.summary')",
     }
     with duckdb.connect(str(DATABASE), read_only=True) as connection:
         connection.execute(f"ATTACH '{EARLIER}' AS earlier (READ_ONLY)")

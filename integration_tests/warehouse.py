@@ -1,0 +1,198 @@
+"""What the tests of `backlog-sync` share: a space with a life, the command, and a comparison row by row."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from integration_tests.emulator import Emulator
+from integration_tests.harness import catalog_streams, primary_key
+
+Row = dict[str, Any]
+Table = Callable[[str], list[Row]]
+"""Gives the rows of a table, columns in small letters."""
+
+# Whole and incremental ones, keys of one and two columns, parents and children, every type of column.
+STREAMS = (
+    "activities",
+    "custom_fields",
+    "deletions",
+    "documents",
+    "issue_attachments",
+    "issue_changelogs",
+    "issue_comments",
+    "issue_custom_field_values",
+    "issues",
+    "project_users",
+    "projects",
+    "recently_viewed_wikis",
+    "users",
+    "versions",
+    "wikis",
+)
+HOUR = 3600
+PATIENCE_SECONDS = 120
+
+
+class Command:
+    """`backlog-sync` of `emulator` into `to`, as a process of its own."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        folder: Path,
+        to: str,
+        *,
+        program: Iterable[str] = (),
+        streams: Iterable[str] = STREAMS,
+        **environment: str,
+    ) -> None:
+        self.emulator, self.to, self.streams = emulator, to, ",".join(streams)
+        self.program = list(program) or [str(Path(sys.executable).with_name("backlog-sync"))]
+        self.config = folder / "config.json"
+        self.config.write_text(json.dumps(emulator.config()), encoding="utf-8")
+        self.environment = os.environ | {"NO_PROXY": "127.0.0.1", "TMPDIR": str(folder)} | environment
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        """The running command, in a process group with its connector."""
+        return subprocess.Popen(
+            [*self.program, "--config", str(self.config), "--to", self.to, "--streams", self.streams, *options],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *options: str, status: int = 0) -> tuple[str, str]:
+        """Standard output and error of the finished command, which ends with `status`."""
+        process = self.start(*options)
+        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == status, f"exit status {process.returncode}\n{output}\n{errors}"
+        return output, errors
+
+    def killed_while_reading(self, requests: int) -> None:
+        """SIGKILL to the command and its connector when they have sent `requests` more requests."""
+        before = len(self.emulator.requests)
+        process = self.start()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while len(self.emulator.requests) < before + requests:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, "the command reads nothing"
+            time.sleep(0.01)
+        self._kill(process)
+
+    def killed_while_writing(self, seconds: float) -> None:
+        """SIGKILL to the command `seconds` after it has begun to write."""
+        process = self.start()
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.rstrip().endswith("Writing"):
+                break
+        else:
+            raise AssertionError("the command has ended before it wrote")
+        time.sleep(seconds)
+        assert process.poll() is None, "the command was faster than the test: it has written everything"
+        self._kill(process)
+
+    @staticmethod
+    def _kill(process: subprocess.Popen[str]) -> None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=PATIENCE_SECONDS)
+
+
+def change(emulator: Emulator) -> None:
+    """A few hours of work: things come, change and go, in streams of every kind."""
+    space = emulator.space
+    web = space.project("WEB")
+    space.advance(HOUR)
+    space.create_issue(web, "在庫数が007にならない", by="member", attachments=[("画面.png", 1234)], priority=2)
+    space.advance(HOUR)
+    space.add_comment("WEB-1", "こちらでも再現しました。", by="leader")
+    space.advance(HOUR)
+    changed = web.issues[2]
+    space.update_issue(changed, status=web.statuses[1], comment="開始します", actual_hours=2.5, by="member")
+    space.advance(HOUR)
+    space.delete_issue(web.issues[4], by="administrator")
+    space.update_wiki(next(iter(web.wikis.values())), content="# 新しい手順\n", by="member")
+    space.remove_member(web, next(user for user in web.all_members() if user not in space.personas.values()))
+    space.create_version(web, "v9.0", release_due_date="2026-12-01")
+
+
+def compare(emulator: Emulator, table: Table) -> dict[str, int]:
+    """Hold every table against the space, row by row; returns the number of rows compared.
+
+    Tables that are merged keep the rows of what was deleted; the table `deletions` names them, and a row of a child
+    is current if it was read with the current state of its issue. That is how a query has to read them too.
+    """
+    deleted = {row["entityid"] for row in table("deletions") if row["entity"] == "issue"}
+    updated = {row["id"]: row["updated"] for row in table("issues")}
+    compared = {}
+    for stream in STREAMS:
+        if stream == "deletions":
+            continue
+        rows = [
+            row
+            for row in table(stream)
+            if str(row["id"] if stream == "issues" else row.get("issueid")) not in deleted
+            and ("issueupdated" not in row or row["issueupdated"] == updated[row["issueid"]])
+        ]
+        properties = {name.lower(): kind for name, kind in catalog_streams()[stream].json_schema["properties"].items()}
+        keys = [name.lower() for name in primary_key(stream)]
+        found = {tuple(row[key] for key in keys): _comparable(row, properties) for row in rows}
+        assert len(found) == len(rows), f"{stream}: a primary key stands in the table twice"
+        truth = [{name.lower(): value for name, value in row.items()} for row in emulator.truth(stream)]
+        expected = {tuple(row[key] for key in keys): _comparable(row, properties) for row in truth}
+        assert found.keys() == expected.keys(), stream
+        for key, row in expected.items():
+            different = {name: (found[key][name], row[name]) for name in row if found[key][name] != row[name]}
+            assert not different, f"{stream} {key}: (in the table, in the space) {different}"
+        compared[stream] = len(rows)
+    assert all(compared[stream] for stream in ("issues", "issue_comments", "wikis", "documents", "activities"))
+    return compared
+
+
+def _comparable(row: Mapping[str, Any], properties: Mapping[str, Any]) -> Row:
+    return {name: _value(row.get(name), kind) for name, kind in properties.items() if not name.startswith("_ab_")}
+
+
+def _value(value: Any, kind: Mapping[str, Any]) -> Any:
+    types = kind.get("type", [])
+    if value is None:
+        return None
+    if "object" in types or "array" in types:
+        return json.loads(value) if isinstance(value, str) else value
+    if kind.get("format") == "date-time":
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return float(value) if "number" in types else value
+
+
+def live_through(command: Command, table: Table, between: Callable[[], None] = lambda: None) -> dict[str, int]:
+    """First load, changes, second load, each killed once before it succeeds; the tables equal the space each time.
+
+    `between` is called when the first load is complete.
+    """
+    command.killed_while_reading(requests=20)
+    command.run()
+    compare(command.emulator, table)
+    between()
+    change(command.emulator)
+    command.killed_while_writing(seconds=1.0)
+    before = len(command.emulator.requests)
+    output, _ = command.run()
+    assert "Requests: " in output
+    compared = compare(command.emulator, table)
+    # Every issue was read by the first load; the last one asked for what is new.
+    searches = [request for request in command.emulator.requests[before:] if request.path == "/api/v2/issues"]
+    assert searches
+    assert all(request.value("updatedSince") for request in searches), "a load has read everything again"
+    return compared
