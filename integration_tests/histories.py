@@ -1,0 +1,591 @@
+"""Random histories of a space: what people do in it, between syncs and between the pages of one, and what must hold.
+
+`World` performs changes that are chosen by numbers, and remembers what they leave no trace of. `differences` compares
+the tables of a destination with the space; what it leaves out is listed there, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, Type
+from airbyte_cdk.sources.declarative import concurrent_declarative_source
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
+from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from integration_tests.emulator import Emulator
+from integration_tests.emulator.generator import generate
+from integration_tests.harness import configured, primary_key, without_nulls
+from source_backlog import SourceBacklog
+from source_backlog.components import activities, issues, paging
+
+Row = dict[str, Any]
+Table = dict[tuple[Any, ...], Row]
+
+FAMILIES: dict[str, list[str]] = {
+    "issues": ["issues"],
+    "inside issues": [
+        "issues",
+        "issue_custom_field_values",
+        "issue_attachments",
+        "issue_shared_files",
+        "issue_stars",
+        "issue_categories",
+        "issue_versions",
+        "issue_milestones",
+    ],
+    "comments": ["issue_comments"],
+    "inside comments": [
+        "issues",
+        "issue_comments",
+        "issue_changelogs",
+        "issue_comment_notifications",
+        "issue_comment_stars",
+    ],
+    "related issues": ["related_issues"],
+    "wikis": ["wikis", "wiki_history"],
+    "inside wikis": ["wikis", "wiki_tags", "wiki_attachments", "wiki_shared_files", "wiki_stars"],
+    "documents": ["documents", "document_attachments", "document_tags"],
+    "document comments": ["document_comments"],
+    "all of documents": ["documents", "document_comments"],
+    "pull requests": ["pull_requests", "pull_request_attachments"],
+    "pull request comments": [
+        "pull_request_comments",
+        "pull_request_changelogs",
+        "pull_request_comment_notifications",
+        "pull_request_comment_stars",
+    ],
+    "people": ["user_stars", "notifications", "watchings"],
+    "activities": ["activities"],
+}
+
+SMALL_PAGE = 6
+
+
+@contextmanager
+def quick(page_size: int = SMALL_PAGE, checkpoint_seconds: float = 0.0) -> Iterator[None]:
+    """Pages of a few rows, a checkpoint after every issue, and a manifest that is parsed and checked only once."""
+    resolved: dict[str, bytes] = {}
+    process = ConcurrentDeclarativeSource._pre_process_manifest
+    parse = YamlDeclarativeSource._read_and_parse_yaml_file
+
+    def processed(self: Any, manifest: Any) -> Any:
+        if "manifest" not in resolved:
+            resolved["manifest"] = pickle.dumps(process(self, manifest))
+        return pickle.loads(resolved["manifest"])
+
+    raw: dict[str, Any] = {}
+
+    def parsed(self: Any, path: str) -> Any:
+        if path not in raw:
+            raw[path] = parse(self, path)
+        return raw[path]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(concurrent_declarative_source, "get_declarative_component_schema", dict)
+        patch.setattr(YamlDeclarativeSource, "_read_and_parse_yaml_file", parsed)
+        patch.setattr(ConcurrentDeclarativeSource, "_pre_process_manifest", processed)
+        patch.setattr(ConcurrentDeclarativeSource, "_validate_source", lambda self: None)
+        patch.setattr(paging.by_offset, "__defaults__", (page_size, "id"))
+        patch.setattr(paging.by_id, "__defaults__", (None, page_size, "id"))
+        patch.setattr(issues, "PAGE_SIZE", page_size)
+        patch.setattr(activities, "PAGE_SIZE", page_size)
+        patch.setattr(issues, "CHECKPOINT_SECONDS", checkpoint_seconds)
+        level = logging.getLogger("airbyte").level
+        logging.getLogger("airbyte").setLevel(logging.CRITICAL)
+        yield
+        logging.getLogger("airbyte").setLevel(level)
+
+
+def messages(
+    emulator: Emulator, streams: Sequence[str], state: list[AirbyteStateMessage], **options: Any
+) -> list[AirbyteMessage]:
+    """Records and states of one run, in the order of their output; it may end with an error."""
+    config = emulator.config(num_workers=2, **options)
+    catalog = configured(streams)
+    source = SourceBacklog(catalog=catalog, config=config, state=state)
+    found = []
+    try:
+        for message in source.read(logging.getLogger("airbyte"), config, catalog, state):
+            if message.type in (Type.RECORD, Type.STATE):
+                found.append(message)
+    except AirbyteTracedException:
+        pass
+    return found
+
+
+def small_space(seed: int) -> Any:
+    """Two projects of a dozen issues and a third that the key's user has not joined."""
+    return generate(
+        seed=seed, projects=2, archived_projects=0, foreign_projects=1, issues=14, users=3, comments_per_issue=1
+    )
+
+
+class World:
+    """A space and the people in it. Every number picks something that is there; what has nothing to pick is no change."""
+
+    def __init__(self, seed: int) -> None:
+        self.space = small_space(seed)
+        self.me = self.space.user(None)
+        self.others = [user for user in self.space.users.values() if user is not self.me and user.role_type == 2]
+        # What leaves neither a stamp nor an activity; see `show`.
+        self.silent: dict[Any, Callable[[], Any]] = {}
+        self.keys: dict[str, int] = {project.key: project.id for project in self.space.projects.values()}
+        self.count = 0
+        self.last_sync = -1
+
+    # --- picking ---
+
+    @staticmethod
+    def pick(things: Any, number: int) -> Any:
+        things = list(things)
+        return things[number % len(things)] if things else None
+
+    def project(self, number: int) -> Any:
+        return self.pick(self.space.projects.values(), number)
+
+    def issue(self, number: int) -> Any:
+        return self.pick(self.space.issues.values(), number)
+
+    def comment(self, number: int) -> Any:
+        return self.pick([each for issue in self.space.issues.values() for each in issue.comments], number)
+
+    def wiki(self, number: int) -> Any:
+        return self.pick(self.space.wikis.values(), number)
+
+    def document(self, number: int) -> Any:
+        return self.pick([each for each in self.space.documents.values() if each.status_id == 1], number)
+
+    def document_comment(self, number: int) -> Any:
+        return self.pick([each for page in self.space.documents.values() for each in page.comments], number)
+
+    def reply(self, number: int) -> Any:
+        comments = [each for page in self.space.documents.values() for each in page.comments]
+        return self.pick([reply for comment in comments for reply in comment.replies], number)
+
+    def request(self, number: int) -> Any:
+        return self.pick(self.space.pull_requests.values(), number)
+
+    def file(self, number: int, project: Any) -> Any:
+        return self.pick([each for each in project.files.values() if each.type == "file"], number)
+
+    def text(self, what: str) -> str:
+        self.count += 1
+        return f"{what} {self.count}"
+
+    # --- what happens ---
+
+    def act(self, name: str, a: int, b: int) -> None:
+        """Perform the change `name` as one step."""
+        with self.space.lock:
+            getattr(self, f"do_{name}")(a, b)
+
+    def do_create_issue(self, a: int, b: int) -> None:
+        project = self.project(a)
+        if project:
+            notify = [self.me] if b % 2 else []
+            self.space.create_issue(project, self.text("課題"), by=self.pick(self.others, b), notify=notify)
+
+    def do_bulk_create(self, a: int, b: int) -> None:
+        if self.project(a):
+            self.space.bulk_create_issues(self.project(a), [self.text("まとめて") for _ in range(1 + b % 4)])
+
+    def do_update_issue(self, a: int, b: int) -> None:
+        if issue := self.issue(a):
+            self.space.update_issue(issue, summary=self.text("概要"), comment=self.text("ので") if b % 2 else None)
+
+    def do_set_milestones(self, a: int, b: int) -> None:
+        if issue := self.issue(a):
+            versions = issue.project.versions
+            self.space.update_issue(
+                issue, milestones=[versions[b % len(versions)]] if versions and b % 3 else [], description=str(b)
+            )
+
+    def do_bulk_update(self, a: int, b: int) -> None:
+        chosen = {id(issue): issue for issue in (self.issue(a + step) for step in range(1 + b % 5)) if issue}
+        self.space.bulk_update_issues(list(chosen.values()), summary=self.text("一括"), comment="一括更新")
+
+    def do_drag_dates(self, a: int, b: int) -> None:
+        if issue := self.issue(a):
+            day = f"2026-07-{1 + b % 28:02}"
+            self.space.update_issue_dates([issue], start_date=day, due_date=day, as_link=bool(b % 2))
+
+    def do_comment(self, a: int, b: int) -> None:
+        if issue := self.issue(a):
+            notify = [self.me] if b % 3 == 0 else []
+            self.space.add_comment(issue, self.text("コメント"), by=self.pick(self.others, b), notify=notify)
+
+    def do_tell(self, a: int, b: int) -> None:
+        if comment := self.comment(a):
+            self.space.add_comment_notification(comment, [self.pick(self.others, b)])
+
+    def do_edit_comment(self, a: int, b: int) -> None:
+        if comment := self.comment(a):
+            self.space.edit_comment(comment, self.text("直した"))
+            self.touch_issue(comment.issue)
+
+    def do_delete_comment(self, a: int, b: int) -> None:
+        if comment := self.comment(a):
+            self.space.delete_comment(comment)
+            self.touch_issue(comment.issue)
+
+    def do_attach(self, a: int, b: int) -> None:
+        if issue := self.issue(a):
+            self.space.attach_file(issue, f"{b}.png", 10)
+
+    def do_remove_attachment(self, a: int, b: int) -> None:
+        having = self.pick([issue for issue in self.space.issues.values() if issue.attachments], a)
+        if having:
+            self.space.remove_attachment(having, self.pick(having.attachments, b))
+
+    def do_link_file(self, a: int, b: int) -> None:
+        issue = self.issue(a)
+        if issue and (file := self.file(b, issue.project)):
+            self.space.link_shared_file(issue, file)
+
+    def do_link_file_through_api(self, a: int, b: int) -> None:
+        issue = self.issue(a)
+        if issue and (file := self.file(b, issue.project)):
+            self.space.link_shared_file(issue, file, through_api=True)
+            self.touch_issue(issue)
+
+    def do_star_issue(self, a: int, b: int) -> None:
+        if issue := self.issue(a):
+            self.space.add_star(issue, by=self.pick(self.others, b))
+            self.touch_issue(issue)
+
+    def do_star_comment(self, a: int, b: int) -> None:
+        if comment := self.comment(a):
+            self.space.add_star(comment, by=self.pick(self.others, b))
+            self.touch_issue(comment.issue)
+
+    def do_relate(self, a: int, b: int) -> None:
+        one, other = self.issue(a), self.issue(b)
+        if one:
+            (self.space.unrelate_issues if other in one.related else self.space.relate_issues)(one, other)
+
+    def do_set_parent(self, a: int, b: int) -> None:
+        one, other = self.issue(a), self.issue(b)
+        if one and other.parent is None and not one.children and one is not other and one.project is other.project:
+            self.space.update_issue(one, parent=other)
+
+    def do_delete_issue(self, a: int, b: int) -> None:
+        if issue := self.issue(a):
+            related = issue.related
+            self.space.delete_issue(issue)
+            for other in related:
+                self.touch_issue(other)
+            self.touch_requests()
+
+    def do_move_issue(self, a: int, b: int) -> None:
+        issue = self.issue(a)
+        if issue and self.project(b):
+            self.space.move_issue(issue, self.project(b), bump=bool(b % 2))
+            for other in (*issue.related, *issue.children):
+                self.touch_issue(other)
+
+    def do_delete_status(self, a: int, b: int) -> None:
+        issue = self.issue(a)
+        if issue and len(issue.project.statuses) < 12:
+            status = self.space.create_status(issue.project, self.text("状態"))
+            self.space.update_issue(issue, status=status)
+            if b % 2:
+                self.space.delete_status(issue.project, status)
+
+    def do_create_wiki(self, a: int, b: int) -> None:
+        if self.project(a):
+            self.space.create_wiki(self.project(a), self.text("ページ"), "本文", tags=["設計"] if b % 2 else [])
+
+    def do_update_wiki(self, a: int, b: int) -> None:
+        if page := self.wiki(a):
+            self.space.update_wiki(page, content=self.text("本文"), tags=["設計", "議事録"][: b % 3])
+
+    def do_attach_to_wiki(self, a: int, b: int) -> None:
+        if page := self.wiki(a):
+            self.space.attach_file_to_wiki(page, f"{b}.png")
+
+    def do_remove_wiki_attachment(self, a: int, b: int) -> None:
+        having = self.pick([page for page in self.space.wikis.values() if page.attachments], a)
+        if having:
+            self.space.remove_wiki_attachment(having, self.pick(having.attachments, b))
+
+    def do_star_wiki(self, a: int, b: int) -> None:
+        if page := self.wiki(a):
+            self.space.add_star(page, by=self.pick(self.others, b))
+            self.touch_wiki(page)
+
+    def do_delete_wiki(self, a: int, b: int) -> None:
+        if page := self.wiki(a):
+            self.space.delete_wiki(page)
+
+    def do_create_document(self, a: int, b: int) -> None:
+        if self.project(a):
+            self.space.create_document(self.project(a), self.text("文書"), "本文", tags=["設計"] if b % 2 else [])
+
+    def do_bulk_create_documents(self, a: int, b: int) -> None:
+        if self.project(a):
+            self.space.bulk_create_documents(self.project(a), [self.text("文書") for _ in range(1 + b % 4)])
+
+    def do_write_document(self, a: int, b: int) -> None:
+        if page := self.document(a):
+            self.space.update_document(page, plain=self.text("本文"), title=self.text("題") if b % 2 else None)
+
+    def do_tag_document(self, a: int, b: int) -> None:
+        if page := self.document(a):
+            self.space.update_document(page, emoji="🎉", tags=["設計", "議事録"][: b % 3])
+
+    def do_attach_to_document(self, a: int, b: int) -> None:
+        if page := self.document(a):
+            self.space.attach_file_to_document(page, f"{b}.png")
+
+    def do_trash_document(self, a: int, b: int) -> None:
+        if page := self.document(a):
+            (self.space.trash_document if b % 4 else self.space.delete_document)(page)
+
+    def do_restore_document(self, a: int, b: int) -> None:
+        trashed = self.pick([each for each in self.space.documents.values() if each.status_id == 2], a)
+        if trashed:
+            self.space.restore_document(trashed)
+
+    def do_comment_document(self, a: int, b: int) -> None:
+        if page := self.document(a):
+            self.space.comment_document(page, self.text("コメント"), by=self.pick(self.others, b))
+
+    def do_edit_document_comment(self, a: int, b: int) -> None:
+        if comment := self.document_comment(a):
+            self.space.edit_document_comment(comment, self.text("直した"))
+
+    def do_reply(self, a: int, b: int) -> None:
+        if comment := self.document_comment(a):
+            self.space.reply_to_document_comment(comment, self.text("返信"), by=self.pick(self.others, b))
+
+    def do_edit_reply(self, a: int, b: int) -> None:
+        if reply := self.reply(a):
+            self.space.edit_document_reply(reply, self.text("直した"))
+
+    def do_delete_document_comment(self, a: int, b: int) -> None:
+        if b % 2 and (reply := self.reply(a)):
+            self.space.delete_document_reply(reply)
+        elif comment := self.document_comment(a):
+            self.space.delete_document_comment(comment)
+
+    def do_create_request(self, a: int, b: int) -> None:
+        repository = self.pick(self.space.repositories.values(), a)
+        if repository:
+            self.space.create_pull_request(repository, self.text("変更"), attachments=[(f"{b}.log", 5)])
+
+    def do_create_repository(self, a: int, b: int) -> None:
+        if self.project(a):
+            repository = self.space.create_repository(self.project(a), self.text("repository").replace(" ", "-"))
+            self.space.create_pull_request(repository, self.text("最初の変更"))
+
+    def do_update_request(self, a: int, b: int) -> None:
+        if request := self.request(a):
+            self.space.update_pull_request(request, summary=self.text("概要"), comment="ので" if b % 2 else None)
+
+    def do_close_request(self, a: int, b: int) -> None:
+        if request := self.request(a):
+            self.space.close_pull_request(request, merge=bool(b % 2))
+
+    def do_comment_request(self, a: int, b: int) -> None:
+        if request := self.request(a):
+            notify = [self.me] if b % 3 == 0 else []
+            self.space.comment_pull_request(request, self.text("レビュー"), notify=notify, by=self.pick(self.others, b))
+
+    def do_star_request(self, a: int, b: int) -> None:
+        if request := self.request(a):
+            target = self.pick(request.comments, b) if b % 2 and request.comments else request
+            self.space.add_star(target, by=self.pick(self.others, b))
+            self.touch_request(request)
+
+    def do_edit_request_comment(self, a: int, b: int) -> None:
+        request = self.request(a)
+        if request and request.comments:
+            self.space.edit_pull_request_comment(self.pick(request.comments, b), self.text("直した"))
+            self.touch_request(request)
+
+    def do_delete_request(self, a: int, b: int) -> None:
+        if request := self.request(a):
+            self.space.delete_pull_request(request)
+
+    def do_watch(self, a: int, b: int) -> None:
+        issue = self.issue(a)
+        if issue and all(watching.issue is not issue for watching in self.me.watchings):
+            self.space.watch(issue, note=self.text("メモ"))
+        elif self.me.watchings:
+            self.space.unwatch(self.pick(self.me.watchings, b))
+
+    def do_join_or_leave(self, a: int, b: int) -> None:
+        project = self.project(a)
+        if project and self.me in project.members:
+            self.space.remove_member(project, self.me, by=self.pick(self.others, b))
+        elif project:
+            self.space.add_member(project, self.me, by=self.pick(self.others, b))
+
+    def do_rename_key(self, a: int, b: int) -> None:
+        if project := self.project(a):
+            key = f"RENAMED{len(self.keys)}"
+            self.keys[key] = project.id
+            self.space.rename_project_key(project, key)
+
+    def do_archive(self, a: int, b: int) -> None:
+        if project := self.project(a):
+            self.space.archive_project(project, not project.archived)
+
+    def do_create_project(self, a: int, b: int) -> None:
+        key = f"NEW{len(self.keys)}"
+        project = self.space.create_project(key, self.text("プロジェクト"))
+        self.keys[key] = project.id
+        self.space.create_issue(project, self.text("最初の課題"))
+
+    def do_delete_project(self, a: int, b: int) -> None:
+        if len(self.space.projects) > 1 and b % 3 == 0:
+            self.space.delete_project(self.project(a))
+
+    def do_wait(self, a: int, b: int) -> None:
+        self.space.advance((0, 1, 60, 3_600, 86_400, 3 * 86_400)[a % 6])
+
+    # --- what nobody can see, and the remedy ---
+
+    def touch_issue(self, issue: Any) -> None:
+        """An edited, deleted or starred comment, a star, a relation or a link made through the API leave no trace."""
+        self.silent["issue", issue.id] = lambda: self.space.update_issue(issue, description=self.text("触れた"))
+
+    def touch_wiki(self, page: Any) -> None:
+        """A star leaves no trace."""
+        self.silent["wiki", page.id] = lambda: self.space.update_wiki(page, content=self.text("触れた"))
+
+    def touch_request(self, request: Any) -> None:
+        """A star and an edited comment leave no trace."""
+        self.silent["request", request.id] = lambda: self.space.update_pull_request(
+            request, summary=self.text("触れた")
+        )
+
+    def touch_requests(self) -> None:
+        """A pull request whose issue was deleted loses it without a trace."""
+        for request in self.space.pull_requests.values():
+            if request.issue is None:
+                self.touch_request(request)
+
+    def show(self) -> None:
+        """What no sync could see is followed by a change of the same object that it can see: the documented remedy."""
+        there = {"issue": self.space.issues, "wiki": self.space.wikis, "request": self.space.pull_requests}
+        for (kind, identity), touch in self.silent.items():
+            if identity in there[kind]:
+                touch()
+        self.silent.clear()
+
+    def trim(self, keep: int) -> None:
+        """Backlog forgets its oldest activities, but never all of them."""
+        self.space.trim_activities(keep=max(1, keep))
+
+
+ACTIONS = sorted(name.removeprefix("do_") for name in vars(World) if name.startswith("do_"))
+
+_EVERYWHERE = [
+    *("join_or_leave", "join_or_leave", "rename_key", "archive", "create_project", "delete_project"),
+    *("wait", "wait", "wait", "comment", "update_issue"),
+]
+_ISSUES = [
+    *("create_issue", "bulk_create", "update_issue", "set_milestones", "bulk_update", "drag_dates", "attach"),
+    *("remove_attachment", "link_file", "link_file_through_api", "star_issue", "relate", "set_parent"),
+    *("delete_issue", "move_issue", "delete_status"),
+]
+_COMMENTS = [
+    *("create_issue", "bulk_create", "update_issue", "comment", "comment", "tell", "edit_comment", "delete_comment"),
+    *("star_comment", "bulk_update", "drag_dates", "delete_issue", "move_issue"),
+]
+_WIKIS = ["create_wiki", "update_wiki", "attach_to_wiki", "remove_wiki_attachment", "star_wiki", "delete_wiki"]
+_DOCUMENTS = [
+    *("create_document", "bulk_create_documents", "write_document", "tag_document", "attach_to_document"),
+    *("trash_document", "restore_document", "comment_document", "edit_document_comment", "reply", "edit_reply"),
+    "delete_document_comment",
+]
+_REQUESTS = [
+    *("create_request", "create_repository", "update_request", "close_request", "comment_request", "star_request"),
+    *("edit_request_comment", "delete_request"),
+]
+_PEOPLE = ["create_issue", "comment", "star_issue", "star_comment", "star_wiki", "tell", "watch", "comment_request"]
+_ACTIONS_OF = {
+    **dict.fromkeys(("issues", "inside issues", "related issues"), _ISSUES),
+    **dict.fromkeys(("comments", "inside comments"), _COMMENTS),
+    **dict.fromkeys(("wikis", "inside wikis"), _WIKIS),
+    **dict.fromkeys(("documents", "document comments", "all of documents"), _DOCUMENTS),
+    **dict.fromkeys(("pull requests", "pull request comments"), _REQUESTS),
+    "people": _PEOPLE,
+    "activities": ["create_issue", "comment", "update_wiki", "write_document", "comment_request"],
+}
+# What concerns the streams of a family, and now and then what concerns all or none of them.
+ACTIONS_OF = {family: [*actions, *actions, *_EVERYWHERE, *ACTIONS] for family, actions in _ACTIONS_OF.items()}
+
+# Rows of these show other objects as they were when the row was made; only the ids are of the row itself.
+SHOWS = {
+    "activities": ("project", "projectKey", "projectName"),
+    "notifications": (
+        *("project", "issue", "comment", "pullRequest", "pullRequestComment", "document"),
+        *("documentComment", "documentCommentReply", "repository"),
+    ),
+    "pull_requests": ("issue",),
+}
+
+
+def differences(emulator: Emulator, world: World, stream: str, table: Table) -> list[str]:
+    """What a table lacks or has otherwise than the space, and rows that it should have lost.
+
+    Left out, because Backlog gives no way to see it (each is in the user's documentation):
+    - rows of projects that the key's user does not see (any more): nobody may read them;
+    - rows of what was deleted, or taken out of an object that still exists (an attachment, a tag, a milestone): this
+      stream keeps them, `deletions` and tombstones tell (test_deletions.py). So rows too many are counted only where
+      their object is exactly as it was;
+    - objects that an activity, a notification or a pull request shows beside itself (`SHOWS`): as they were;
+    - the old key of a renamed project in rows that have not changed since: ids are what identifies.
+    """
+    key = primary_key(stream)
+    expected = {tuple(row.get(name) for name in key): row for row in emulator.truth(stream)}
+    found = [f"{stream}: missing {row}" for k, row in expected.items() if k not in table]
+    for k in expected.keys() & table.keys():
+        there, wanted = (_comparable(world, stream, row[k]) for row in (table, expected))
+        names = [name for name in there.keys() | wanted.keys() if there.get(name) != wanted.get(name)]
+        found += [f"{stream} {k}: {name} is {there.get(name)!r}, not {wanted.get(name)!r}" for name in names]
+    return found
+
+
+def _comparable(world: World, stream: str, row: Row) -> Row:
+    row = {name: value for name, value in without_nulls(row).items() if name not in SHOWS.get(stream, ())}
+    text = json.dumps(row, ensure_ascii=False)
+    for old, identity in world.keys.items():
+        text = re.sub(rf"\b{old}\b", f"project {identity}", text)
+    return json.loads(text)
+
+
+class Reader:
+    """Syncs of some streams, one after the other, into a destination that deduplicates."""
+
+    def __init__(self, emulator: Emulator, streams: Sequence[str], **options: Any) -> None:
+        self.emulator, self.streams, self.options = emulator, streams, options
+        self.tables: dict[str, Table] = {stream: {} for stream in streams}
+        self.state: dict[str, AirbyteStateMessage] = {}
+
+    def sync(self, part: float = 1.0) -> None:
+        """One run, of whose output only the first `part` arrives: then the process was killed."""
+        output = messages(self.emulator, self.streams, list(self.state.values()), **self.options)
+        for message in output[: round(len(output) * part)]:
+            if message.type == Type.STATE:
+                self.state[message.state.stream.stream_descriptor.name] = message.state
+            else:
+                stream, row = message.record.stream, dict(message.record.data)
+                self.tables[stream][tuple(row.get(name) for name in primary_key(stream))] = row
+
+    def differences(self, world: World) -> list[str]:
+        """What the tables lack or have otherwise than the space."""
+        return [
+            line for stream in self.streams for line in differences(self.emulator, world, stream, self.tables[stream])
+        ]

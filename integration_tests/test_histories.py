@@ -1,0 +1,114 @@
+"""Whatever happens in a space, and whenever a sync breaks off: after a last quiet sync nothing is missing.
+
+By default some hundred histories; `HISTORIES=5000 pytest integration_tests/test_histories.py` tries more, other ones
+at every run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from integration_tests.emulator import Emulator
+from integration_tests.histories import ACTIONS_OF, FAMILIES, Reader, World, quick
+
+HISTORIES = int(os.environ.get("HISTORIES", "0"))
+
+numbers = st.integers(0, 30)
+
+
+def histories(family: str) -> st.SearchStrategy[tuple[str, list[Any]]]:
+    """Some syncs of a family of streams, with what happens before and during each, and how far each comes."""
+    change = st.tuples(st.sampled_from(ACTIONS_OF[family]), numbers, numbers)
+    sync = st.tuples(
+        st.lists(change, max_size=8),
+        # Changes before the n-th request.
+        st.lists(st.tuples(st.integers(0, 40), change), max_size=8),
+        # How much of the output arrives; at which request the key is refused; how many activities Backlog keeps.
+        st.one_of(st.just(1.0), st.floats(0, 1)),
+        st.one_of(st.none(), st.none(), st.integers(0, 40)),
+        st.one_of(st.none(), st.none(), st.none(), st.integers(1, 30)),
+    )
+    return st.tuples(st.just(family), st.lists(sync, min_size=1, max_size=4))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    with quick():
+        yield
+
+
+def live(reader: Reader, world: World, syncs: list[Any]) -> None:
+    """Changes and syncs in turn; some changes fall between the requests of a sync, and some syncs break off."""
+    emulator = reader.emulator
+    for before, during, part, refused_at, keep in syncs:
+        for action in before:
+            world.act(*action)
+        if keep is not None:
+            world.trim(keep)
+        waiting = sorted(during, key=lambda step: step[0])
+        numbered = count()
+
+        def happen(_: Any, waiting: Any = waiting, numbered: Any = numbered) -> None:
+            number = next(numbered)
+            while waiting and waiting[0][0] <= number:
+                world.act(*waiting.pop(0)[1])
+
+        end = emulator.before_request(happen)
+        if refused_at is not None:
+            emulator.faults.add(".", status=401, after=refused_at, times=None)
+        reader.sync(part)
+        end()
+        emulator.faults.clear()
+        # No two syncs begin within the same second.
+        world.space.advance(1)
+
+
+@settings(
+    max_examples=HISTORIES or 300,
+    derandomize=not HISTORIES,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    seed=st.integers(0, 5),
+    inclusive=st.booleans(),
+    history=st.sampled_from(sorted(FAMILIES)).flatmap(histories),
+)
+def test_after_a_quiet_sync_nothing_is_missing(seed: int, inclusive: bool, history: tuple[str, list[Any]]) -> None:
+    family, syncs = history
+    world = World(seed)
+    with Emulator(space=world.space, settings={"inclusive_ids": inclusive}) as emulator:
+        reader = Reader(emulator, FAMILIES[family])
+        live(reader, world, syncs)
+        world.show()
+        world.space.advance(1)
+        reader.sync()
+        assert reader.differences(world) == []
+
+
+def test_comments_of_updated_issues_only_lose_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same invariant, with a reading that does not ask the feed: it is the invariant that fails."""
+    quiet: list[Any] = [([], [], 1.0, None, None)]
+    history = [*quiet, ([("wait", 4, 0), ("comment", 3, 1), ("tell", 5, 1)], [], 1.0, None, None)]
+
+    def missing() -> list[str]:
+        world = World(1)
+        with Emulator(space=world.space) as emulator:
+            reader = Reader(emulator, FAMILIES["comments"])
+            live(reader, world, history)
+            reader.sync()
+            return reader.differences(world)
+
+    assert missing() == []
+    monkeypatch.setattr("source_backlog.components.issues.touched_ids", lambda *_: {})
+    lost = missing()
+    assert [line for line in lost if line.startswith("issue_comments: missing")]
+    assert [line for line in lost if "notifications is" in line]
