@@ -39,6 +39,8 @@ class Window:
     remaining: int = 0
     reset: float = 0.0
     in_flight: int = 0
+    # The end of the window for which a wait was logged last.
+    announced: float = 0.0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
 
@@ -71,11 +73,11 @@ class RateLimits:
         """
         category = category_of(url)
         window = self._windows[category]
-        announced = False
         with window.changed:
             while not at_once and (wait := self._wait_for(window)) > 0:
-                if wait > QUIET_WAIT_SECONDS and not announced:
-                    announced = True
+                # One line, however many threads wait.
+                if wait > QUIET_WAIT_SECONDS and window.announced != window.reset:
+                    window.announced = window.reset
                     until = datetime.fromtimestamp(time.time() + wait, UTC).strftime("%H:%M:%S")
                     LOGGER.info(
                         f"Waiting {math.ceil(wait)} s, until {until} UTC, for Backlog's rate limit: {category} "
