@@ -172,6 +172,14 @@ def test_the_bytes_of_a_file_are_not_taken_for_json(handler: BacklogErrorHandler
     assert handler.interpret_response(answer).response_action == ResponseAction.SUCCESS
 
 
+@pytest.mark.parametrize("path", ["projects/1/files/metadata/files/2024", "projects/1/files/metadata/attachments/7"])
+def test_a_folder_that_is_called_like_files_is_no_file(
+    handler: BacklogErrorHandler, response: Answer, path: str
+) -> None:
+    resolution = handler.interpret_response(response(200, HTML, path))
+    assert resolution.response_action == ResponseAction.RETRY
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_stops_with_a_remedy(handler: BacklogErrorHandler, response: Answer, status: int) -> None:
     answer = response(status, b"", Location=f"https://login.example.com/?apiKey={SECRET}")

@@ -250,6 +250,14 @@ def test_headers_that_say_nothing_hold_nothing_back(
     assert waiting.waits == []
 
 
+@pytest.mark.parametrize("reset", [1e6, "inf"])
+def test_a_reset_of_the_far_future_neither_holds_back_nor_ends_the_counting(clock: Any, reset: Any) -> None:
+    limits = RateLimits()
+    limits.learn({"rateLimit": {"read": {"limit": 600, "remaining": 0, "reset": clock.now + float(reset)}}})
+    limits.learn({"rateLimit": {"read": {"limit": 600, "remaining": 0, "reset": clock.now + 30}}})
+    assert limits.seconds_until_reset(READ) == 30
+
+
 def test_the_clock_of_the_server_counts(waiting: Any, answer: Any) -> None:
     limits = RateLimits()
     server = waiting.now + 3600

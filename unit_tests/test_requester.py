@@ -61,7 +61,9 @@ def test_a_redirect_is_not_followed(requester: BacklogRequester, requests_mock: 
     assert not elsewhere.called
     assert requests_mock.call_count == 1
     assert error.failure_type == FailureType.config_error
-    assert error.message and error.message.startswith("acme.backlog.jp redirects to another address, as no Backlog space does.")
+    assert error.message and error.message.startswith(
+        "acme.backlog.jp redirects to another address, as no Backlog space does."
+    )
 
 
 def test_what_is_gone_gives_none(requester: BacklogRequester, requests_mock: Any) -> None:
@@ -98,7 +100,8 @@ def test_a_failure_is_tried_again_and_then_succeeds(
         ),
         (
             {"exc": requests.exceptions.ConnectionError(f"url: {ISSUES}?keyword=confidential", request=SENT)},
-            "Could not reach acme.backlog.jp for issues. Check the space domain and the network between Airbyte and Backlog.",
+            "Could not reach acme.backlog.jp for issues. Check the space domain and the network between Airbyte and "
+            "Backlog.",
         ),
         (
             {"exc": requests.exceptions.ReadTimeout(f"url: {ISSUES}?keyword=confidential", request=SENT)},
@@ -283,15 +286,23 @@ def test_an_expired_token_is_renewed_first_and_the_rotated_one_is_given_back(
     assert (stored["refresh_token"], stored["access_token"]) == ("new-refresh", "new-access")
 
 
-@pytest.mark.parametrize("answer", [{"status_code": 400, "json": {"error": "invalid_grant"}}])
-def test_a_refused_refresh_token_asks_to_authenticate_again(
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status_code": 400, "json": {"error": "invalid_grant"}},
+        {"status_code": 401, "json": {"error": "invalid_client"}},
+        {"status_code": 400, "json": {"error": "invalid_client"}},
+        {"status_code": 401},
+    ],
+)
+def test_a_refused_token_or_client_asks_to_authenticate_again(
     declared: Any, config: dict[str, Any], requests_mock: Any, answer: dict[str, Any]
 ) -> None:
     requests_mock.post(f"{BASE}oauth2/token", **answer)
     requester = declared(oauth(config))
     error = failure(requester, "users")
     assert error.failure_type == FailureType.config_error
-    assert error.message and error.message.endswith("Authenticate the source again.")
+    assert error.message and error.message.lower().endswith("authenticate the source again.")
     assert_no_secret(error)
 
 
