@@ -7,7 +7,7 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.feed import FeedTrimmed, is_joined_by_myself, newer_than
+from source_backlog.components.feed import FeedTrimmed, feed_of, is_joined_by_myself, newer_than
 from source_backlog.components.paging import PAGE_SIZE, Unreadable, by_id
 from source_backlog.components.projects import new_projects, note_projects, selected_projects
 from source_backlog.components.retriever import BacklogRetriever
@@ -144,6 +144,7 @@ class ActivityRetriever(BacklogRetriever):
 
     def newest(self, last: int | None) -> Iterator[Row]:
         """The activities after the last known one; what Backlog no longer holds is reported."""
+        feed_of(self.api_budget).head(self.requester)
         try:
             yield from newer_than(self.requester, last)
         except FeedTrimmed:

@@ -52,7 +52,7 @@ class Feed:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._touched: dict[Any, list[Touched]] = {}
         self._joined: dict[Any, list[Mapping[str, Any]]] = {}
         self._from: int | None = None
@@ -100,6 +100,7 @@ class Feed:
             raise FeedTrimmed
         if self._from is not None and after >= self._from:
             return
+        self.head(requester)
         found: dict[Any, list[Touched]] = {}
         joined: dict[Any, list[Mapping[str, Any]]] = {}
         try:
@@ -126,6 +127,9 @@ def feed_of(space: Space) -> Feed:
 
 def newer_than(requester: BacklogRequester, last: int | None) -> Iterator[Row]:
     """The activities of the space after `last`, oldest first.
+
+    Ask for the head of the feed first (`Feed.head`): pages are kept for all streams (`SharedResponses`), and one that
+    is older than the head would hide what lies between the two.
 
     Raises `FeedTrimmed` before the first of them when Backlog no longer holds all of them, or when `last` cannot come
     from this feed.

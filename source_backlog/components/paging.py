@@ -9,6 +9,7 @@ from source_backlog.components.values import Row
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
 PAGE_SIZE = 100
+MOST_PAGES_WITHOUT_NEWS = 100
 
 Fetch = Callable[[dict[str, Any]], Any]
 
@@ -39,15 +40,21 @@ def by_offset(
 
     Raises `Unreadable` when a page is refused (None), or when a list that had rows (on an earlier page, or in an
     earlier sync: `not_empty`) is empty and `readable` says no: Backlog answers with an empty list, and not with an
-    error, when the user may not see the project that the list is filtered by.
+    error, when the user may not see the project that the list is filtered by; and after a hundred pages in a row
+    without a row that is new.
     """
     seen: set[Any] = set()
     offset, count, back = 0, page_size, page_size // 2
+    without_news = 0
     while True:
+        if without_news > MOST_PAGES_WITHOUT_NEWS:
+            # A server that ignores `offset`, or one that changes faster than it can be read.
+            raise Unreadable
         body = fetch({"offset": offset, "count": count})
         if body is None:
             raise Unreadable
         page = rows_of(body)
+        without_news += 1
         if offset and (not page or page[0].get(key) not in seen):
             offset, back = max(0, offset - max(1, back)), back * 2
             # Never the same request twice: its answer may have been kept for the other streams (`SharedResponses`).
@@ -63,6 +70,7 @@ def by_offset(
         for row in page:
             if row.get(key) not in seen:
                 seen.add(row.get(key))
+                without_news = 0
                 yield row
         if len(page) < count:
             return

@@ -37,14 +37,14 @@ def embedded(field: str, parents: Callable[[Row], Row]) -> Make:
     return make
 
 
+def of_issue_itself(issue: Row) -> Row:
+    """The columns that name an issue."""
+    return {"projectId": issue.get("projectId"), "issueId": issue.get("id"), "issueKey": issue.get("issueKey")}
+
+
 def of_issue(issue: Row) -> Row:
     """The columns that every row inside an issue carries."""
-    return {
-        "projectId": issue.get("projectId"),
-        "issueId": issue.get("id"),
-        "issueKey": issue.get("issueKey"),
-        "issueUpdated": issue.get("updated"),
-    }
+    return {**of_issue_itself(issue), "issueUpdated": issue.get("updated")}
 
 
 def as_number(value: Any) -> float | int | None:
@@ -184,7 +184,7 @@ MAKE: dict[str, Make] = {
     "issue.milestone": embedded("milestone", of_issue),
     "issue.customFields": custom_field_values,
     "issue.relatedIssues": related,
-    "issue.participants": embedded("participants", lambda issue: {**of_issue(issue), "issueUpdated": None}),
+    "issue.participants": embedded("participants", of_issue_itself),
     "comment.changeLog": changed_fields(*_ISSUE),
     "comment.notifications": embedded("notifications", of_comment(*_ISSUE)),
     "comment.stars": embedded("stars", of_comment(*_ISSUE)),

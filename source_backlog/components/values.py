@@ -30,9 +30,9 @@ def as_instant(value: Any) -> str | None:
             seconds = value / 1000 if abs(value) > 1e11 else value
             return datetime.fromtimestamp(seconds, UTC).strftime(STAMP)
         text = str(value)
+        moment = datetime.fromisoformat(text)
         if len(text) == 20 and text[10] == "T" and text[19] == "Z":
             return text
-        moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).strftime(STAMP)
     except (ValueError, OverflowError, OSError):
         return None
@@ -50,10 +50,6 @@ def day_before(instant: str) -> str:
     rows whose stamps come late (https://developer.nulab.com/docs/backlog/api/2/get-issue-list).
     """
     return (datetime.strptime(instant, STAMP) - timedelta(days=1)).strftime("%Y-%m-%d")
-
-
-# No stamp up to here can lie in the future: saves a look at the clock for nearly every row.
-_PAST = datetime.now(UTC).strftime(STAMP)
 
 
 def not_in_the_future(instant: str | None) -> str | None:
