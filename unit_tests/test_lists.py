@@ -1,0 +1,209 @@
+"""Lists that are read whole: the columns of their parents, and bodies that are not a plain list of rows."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from airbyte_cdk.sources.types import StreamSlice
+
+from source_backlog.components.lists import Categories, DiskUsage, ItemsOfFields, ParentColumns, ProjectRetriever
+from source_backlog.components.people import PeopleRetriever, RecentlyViewedRetriever, StarRetriever
+from source_backlog.components.shared_files import SharedFileRetriever
+
+Row = dict[str, Any]
+Answer = Callable[..., requests.Response]
+
+WEB = {"id": 1, "projectKey": "WEB", "name": "Web site"}
+APP = {"id": 2, "projectKey": "1E5"}
+
+
+def transformed(config: Row, record: Row, project: Row | None = WEB, with_domain: bool = False) -> Row:
+    extra = {"project": project} if project else {}
+    stream_slice = StreamSlice(partition={}, cursor_slice={}, extra_fields=extra)
+    ParentColumns(config, {}, with_domain).transform(record, stream_slice=stream_slice)
+    return record
+
+
+def extracted(kind: Any, config: Row, response: Answer, body: Any) -> list[Row]:
+    return list(kind(config, {}).extract_records(response(200, json.dumps(body).encode())))
+
+
+def test_rows_of_a_project_carry_its_id_and_key(config: Row) -> None:
+    assert transformed(config, {"id": 7}) == {"id": 7, "projectId": 1, "projectKey": "WEB"}
+
+
+def test_a_key_that_looks_like_a_number_stays_text(config: Row) -> None:
+    assert transformed(config, {"id": 7}, APP)["projectKey"] == "1E5"
+
+
+def test_what_the_row_says_itself_stays(config: Row) -> None:
+    assert transformed(config, {"id": 7, "projectId": 99, "projectKey": None}) == {
+        "id": 7,
+        "projectId": 99,
+        "projectKey": "WEB",
+    }
+
+
+def test_objects_of_the_space_that_have_no_id_carry_its_host(config: Row) -> None:
+    assert transformed(config, {"content": "Hi"}, None, with_domain=True) == {
+        "content": "Hi",
+        "domain": "acme.backlog.jp",
+    }
+    assert transformed(config, {"content": "Hi"}, None) == {"content": "Hi"}
+
+
+def test_a_row_outside_of_any_slice_stays(config: Row) -> None:
+    record = {"id": 7}
+    ParentColumns(config, {}).transform(record)
+    assert record == {"id": 7}
+
+
+@pytest.mark.parametrize(
+    ("bound", "text"),
+    [(0, "0"), (1.5, "1.5"), ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), (None, None), ("", "")],
+)
+def test_the_bounds_of_a_custom_field_are_text(config: Row, bound: Any, text: Any) -> None:
+    row = transformed(config, {"min": bound, "max": bound})
+    assert (row["min"], row["max"]) == (text, text)
+    assert "min" not in transformed(config, {"id": 1})
+
+
+def test_stamps_that_are_numbers_become_instants(config: Row) -> None:
+    row = transformed(config, {"created": 1_769_850_000, "updated": 1_769_850_000_000, "lastLoginTime": None, "id": 5})
+    assert (row["created"], row["updated"]) == ("2026-01-31T09:00:00Z",) * 2
+    assert (row["lastLoginTime"], row["id"]) == (None, 5)
+
+
+def test_the_items_of_fields_carry_their_field(config: Row, response: Answer) -> None:
+    fields = [
+        {"id": 12, "name": "Colour", "items": [{"id": 1, "name": "Red"}, {"id": 2, "name": "Blue"}]},
+        {"id": 13, "name": "Text"},
+        {"id": 14, "name": "Null", "items": None},
+        {"id": 15, "name": "Empty", "items": []},
+    ]
+    assert extracted(ItemsOfFields, config, response, fields) == [
+        {"id": 1, "name": "Red", "customFieldId": 12, "customFieldName": "Colour"},
+        {"id": 2, "name": "Blue", "customFieldId": 12, "customFieldName": "Colour"},
+    ]
+
+
+def test_the_disk_usage_is_the_total_and_then_a_row_per_project(config: Row, response: Answer) -> None:
+    body = {"capacity": 100, "issue": 7, "details": [{"projectId": 1, "issue": 3}, {"projectId": 2, "issue": 4}]}
+    assert extracted(DiskUsage, config, response, body) == [
+        {"capacity": 100, "issue": 7, "projectId": 0},
+        {"projectId": 1, "issue": 3},
+        {"projectId": 2, "issue": 4},
+    ]
+    assert extracted(DiskUsage, config, response, {"capacity": 1}) == [{"capacity": 1, "projectId": 0}]
+
+
+def test_the_rate_limit_is_a_row_per_category(config: Row, response: Answer) -> None:
+    window = {"limit": 600, "remaining": 599, "reset": 1}
+    body = {"rateLimit": {"read": window, "icon": window}}
+    assert extracted(Categories, config, response, body) == [
+        {"category": "read", **window},
+        {"category": "icon", **window},
+    ]
+    assert extracted(Categories, config, response, {"rateLimit": None}) == []
+
+
+def read(retriever: Any) -> list[Row]:
+    return list(retriever.rows(retriever.slice))
+
+
+def test_the_projects_are_those_that_are_selected(build: Any, fake: Any, config: Row) -> None:
+    config["projects"] = ["WEB"]
+    retriever = build(ProjectRetriever, fake({"projects": [WEB, APP]}), by="space")
+    (row,) = read(retriever)
+    assert row == WEB
+    row["name"] = "edited"
+    assert read(retriever)[0]["name"] == "Web site", "the projects are shared by all streams"
+
+
+def test_the_users_of_the_space_come_from_its_list(build: Any, fake: Any) -> None:
+    retriever = build(PeopleRetriever, fake({"users": [{"id": 5}, {"id": 6}]}), by="space")
+    assert read(retriever) == [{"id": 5}, {"id": 6}]
+    assert retriever.requester.paths() == ["users"]
+
+
+def test_who_may_not_list_the_users_gets_those_of_the_projects_once(build: Any, fake: Any) -> None:
+    answers = {"projects": [WEB, APP], "projects/1/users": [{"id": 5}, {"id": 6}], "projects/2/users": [{"id": 6}]}
+    assert read(build(PeopleRetriever, fake(answers), by="space")) == [{"id": 5}, {"id": 6}]
+
+
+def test_a_space_without_teams_is_not_asked_again_by_project(build: Any, fake: Any) -> None:
+    retriever = build(PeopleRetriever, fake({"teams": []}), by="space", path="teams")
+    assert read(retriever) == []
+    assert retriever.requester.paths() == ["teams"]
+
+
+def test_the_members_of_teams_carry_their_team(build: Any, fake: Any, paged: Any) -> None:
+    teams = [{"id": 1, "name": "A", "members": [{"id": 5}, {"id": 6}]}, {"id": 2, "name": "B", "members": None}]
+    retriever = build(PeopleRetriever, fake({"teams": paged(teams)}), by="space", path="teams", members=True)
+    assert read(retriever) == [{"id": 5, "teamId": 1, "teamName": "A"}, {"id": 6, "teamId": 1, "teamName": "A"}]
+
+
+def test_stars_are_read_from_the_last_one_of_each_user_on(build: Any, fake: Any, served: Any) -> None:
+    answers = {
+        "users": [{"id": 5}, {"id": 6}],
+        "users/5/stars": served([{"id": number} for number in (10, 20, 30)]),
+        "users/6/stars": served([{"id": number} for number in (15, 25)]),
+    }
+    retriever = build(StarRetriever, fake(answers), {"users": {"5": 20}}, by="space")
+    assert sorted((row["userId"], row["id"]) for row in read(retriever)) == [(5, 30), (6, 15), (6, 25)]
+    retriever.partition_router.checkpoint(retriever.slice)
+    assert retriever.position(retriever.slice) == {"users": {"5": 30, "6": 25}}
+
+
+@pytest.mark.parametrize(("kind", "column"), [("issue", "issueId"), ("project", "projectId"), ("page", "wikiId")])
+def test_what_was_viewed_last_has_the_id_of_the_nested_object(
+    build: Any, fake: Any, paged: Any, kind: str, column: str
+) -> None:
+    entries = [{kind: {"id": number}, "updated": "2026-01-01T00:00:00Z"} for number in range(150)]
+    retriever = build(
+        RecentlyViewedRetriever, fake({"viewed": paged(entries)}), by="space", path="viewed", id_column=column
+    )
+    rows = read(retriever)
+    assert [row[column] for row in rows] == list(range(150))
+    assert rows[7][kind] == {"id": 7}
+
+
+def test_an_entry_that_moves_up_meanwhile_comes_once(build: Any, fake: Any) -> None:
+    entries = [{"issue": {"id": number}} for number in range(150)]
+
+    def answer(params: Row) -> list[Row]:
+        page = entries[params["offset"] :][: params["count"]]
+        entries.insert(0, entries.pop())
+        return page
+
+    retriever = build(RecentlyViewedRetriever, fake({"viewed": answer}), by="space", path="viewed", id_column="issueId")
+    there = [row["issueId"] for row in read(retriever)]
+    assert len(there) == len(set(there))
+    assert set(range(148)) <= set(there)
+
+
+def test_the_whole_tree_of_shared_files_is_walked_once(build: Any, fake: Any) -> None:
+    def entry(number: int, folder: str, name: str, kind: str = "file") -> Row:
+        return {"id": number, "dir": folder, "name": name, "type": kind}
+
+    base = "projects/1/files/metadata/"
+    answers = {
+        base: [entry(1, "/", "a b", "directory"), entry(2, "/", "top.txt"), entry(3, "/", "空", "directory")],
+        f"{base}a%20b": [entry(4, "/a b/", "deep", "directory"), entry(5, "/a b/", "x.txt")],
+        f"{base}a%20b/deep": [entry(6, "/a b/deep/", "y.txt")],
+        f"{base}%E7%A9%BA": [],
+    }
+    retriever = build(SharedFileRetriever, fake(answers), project=WEB)
+    rows = read(retriever)
+    assert {row["id"]: row["path"] for row in rows} == {
+        1: "/a b",
+        2: "/top.txt",
+        3: "/空",
+        4: "/a b/deep",
+        5: "/a b/x.txt",
+        6: "/a b/deep/y.txt",
+    }
+    assert {(row["projectId"], row["projectKey"]) for row in rows} == {(1, "WEB")}
+    assert sorted(retriever.requester.paths()) == sorted(answers), "a request per folder"
