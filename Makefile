@@ -43,6 +43,13 @@ format: $(INSTALLED) ## Format the code and apply the safe fixes
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
+form: $(INSTALLED) ## Type a config into the connection form and take the pictures in docs/ (needs Node.js and Chromium)
+	@mkdir -p build/form && cp integration_tests/form/package.json build/form/
+	@$(VENV)/bin/source-backlog spec > build/form/spec.jsonl
+	@cd build/form && npm install --no-audit --no-fund --silent && \
+		node ../../integration_tests/form/render.mjs spec.jsonl "$$PWD" "$$(command -v chromium || command -v google-chrome)"
+	@cp build/form/form.png docs/form.png && cp build/form/form-errors.png docs/form-errors.png
+
 image: $(INSTALLED) ## Build the image and try it, with Docker or (as root, without a daemon) with podman
 	@$(PYTHON) -m integration_tests.image --tag $(IMAGE)
 
