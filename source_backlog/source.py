@@ -1,7 +1,7 @@
 """The source: the manifest, run by the CDK, with one `Space` for all its streams."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -94,15 +94,15 @@ class SourceBacklog(YamlDeclarativeSource):
     ) -> Iterator[AirbyteMessage]:
         """The records and states of the selected streams; the last log line says what they cost."""
         self._selected = [configured.stream.name for configured in catalog.streams]
-        # The CDK builds all streams of the manifest, whatever is selected: a third of the start-up time.
-        self._source_config["streams"] = [
-            stream for stream in self._source_config["streams"] if stream["name"] in self._selected
-        ]
+        self._leave_out_all_but(self._selected)
         failures: list[AirbyteErrorTraceMessage] = []
         try:
             for message in super().read(logger, config, catalog, state):
                 if message.trace is not None and message.trace.error is not None:
-                    failures.append(readable(message.trace.error))
+                    failure = readable(message.trace.error)
+                    if any(same(failure, other) for other in failures):
+                        continue
+                    failures.append(failure)
                 yield message
         except AirbyteTracedException as error:
             if not failures:
@@ -127,12 +127,13 @@ class SourceBacklog(YamlDeclarativeSource):
 
     def _introduce(self) -> None:
         """Log whose key it is and what it can see; raises `AirbyteTracedException` when it can see nothing."""
+        self._leave_out_all_but(["myself", "space", "projects"])
         streams = {stream.name: stream for stream in self.streams(self._config)}
 
         def rows(name: str) -> list[Mapping[str, Any]]:
             return [record.data for partition in streams[name].generate_partitions() for record in partition.read()]
 
-        me, space = ({**row} for row in [(*rows(name), {})[0] for name in ("myself", "space")])
+        me, space = ((*rows(name), {})[0] for name in ("myself", "space"))
         if "id" not in me or "spaceKey" not in space:
             host = self._config["domain"]
             raise AirbyteTracedException(
@@ -149,6 +150,12 @@ class SourceBacklog(YamlDeclarativeSource):
         )
         for line in limits_of(role):
             LOGGER.info(line)
+
+    def _leave_out_all_but(self, names: Collection[str]) -> None:
+        # The CDK builds all streams of the manifest, whatever is selected: most of the start-up time.
+        self._source_config["streams"] = [
+            stream for stream in self._source_config["streams"] if stream["name"] in names
+        ]
 
     def _new_space(self) -> Space:
         workers, share = self._config.get("num_workers"), self._config.get("request_share_percent")
@@ -191,6 +198,11 @@ def readable(error: AirbyteErrorTraceMessage) -> AirbyteErrorTraceMessage:
     for name in ("message", "internal_message", "stack_trace"):
         setattr(error, name, filter_secrets(getattr(error, name) or ""))
     return error
+
+
+def same(one: AirbyteErrorTraceMessage, other: AirbyteErrorTraceMessage) -> bool:
+    """Whether two partitions of a stream failed alike: a space may have thousands of them."""
+    return (one.message, one.stream_descriptor) == (other.message, other.stream_descriptor)
 
 
 def summary(failures: list[AirbyteErrorTraceMessage]) -> AirbyteTracedException:

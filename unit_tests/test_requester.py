@@ -12,7 +12,7 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.requester import BacklogRequester
+from source_backlog.components.requester import HOPELESS_AFTER, BacklogRequester
 from source_backlog.components.space import Space
 from source_backlog.source import SourceBacklog
 
@@ -162,13 +162,28 @@ def test_a_429_waits_until_the_window_ends_and_then_succeeds(
     assert 37 <= clock.now - start <= 39
 
 
-def test_two_failing_streams_do_not_share_their_memory_of_attempts(
-    requester: BacklogRequester, requests_mock: Any
+def test_an_endpoint_that_has_failed_for_good_is_not_waited_for_again(
+    requester: BacklogRequester, space: Space, requests_mock: Any
 ) -> None:
     requests_mock.get(ISSUES, status_code=503)
     for _ in range(3):
         failure(requester)
-    assert requests_mock.call_count == 9
+    assert requests_mock.call_count == 3 + 1 + 1
+    requests_mock.get(ISSUES, json=[])
+    requester.get_json("issues")
+    assert not space.failing
+    requests_mock.get(ISSUES, status_code=503)
+    failure(requester)
+    assert requests_mock.call_count == 3 + 1 + 1 + 1 + 3, "an answer in between gives it all its retries again"
+
+
+def test_an_endpoint_that_fails_again_and_again_is_not_asked_any_more(
+    requester: BacklogRequester, requests_mock: Any
+) -> None:
+    requests_mock.get(ISSUES, status_code=503)
+    for _ in range(30):
+        assert failure(requester).failure_type == FailureType.transient_error
+    assert requests_mock.call_count == 3 + HOPELESS_AFTER - 1
 
 
 def test_at_most_num_workers_requests_are_under_way(

@@ -125,8 +125,11 @@ class BacklogErrorHandler(ErrorHandler):
             )
         if any(isinstance(cause, urllib3.exceptions.NameResolutionError) for cause in causes):
             return _retry(f"There is no host {host}, or its name could not be resolved. {domain_hint(host)}")
-        if isinstance(error, requests.Timeout) or any(
-            isinstance(cause, urllib3.exceptions.TimeoutError) for cause in causes
+        # urllib3 counts a refused connection among the time-outs.
+        refused = any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes)
+        if not refused and (
+            isinstance(error, requests.Timeout)
+            or any(isinstance(cause, urllib3.exceptions.TimeoutError) for cause in causes)
         ):
             what = f"{host} did not answer{asked} in time."
         elif isinstance(error, requests.exceptions.SSLError):
@@ -190,7 +193,9 @@ class BacklogErrorHandler(ErrorHandler):
                 body = body_of(response)
             except orjson.JSONDecodeError:
                 body = None
-            if not isinstance(body, dict | list):
+            if not (
+                isinstance(body, dict) or (isinstance(body, list) and all(isinstance(entry, dict) for entry in body))
+            ):
                 return _retry(
                     f"{self._host} answered {path} with something that is not JSON of Backlog. If this persists: "
                     f"{domain_hint(self._host)}"

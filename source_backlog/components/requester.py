@@ -30,7 +30,7 @@ from source_backlog.components.errors import (
 )
 from source_backlog.components.oauth import RotatingTokens
 from source_backlog.components.responses import MIB
-from source_backlog.components.space import Space
+from source_backlog.components.space import Space, endpoint_of
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -40,8 +40,14 @@ LARGEST_BODY_BYTES = 256 * MIB
 BODY_SECONDS = 600.0
 CHUNK_BYTES = 256 * 1024
 LONGEST_PAUSE_SECONDS = 60.0
+# How many requests in a row an endpoint may fail with all its retries. The first has shown that waiting does not help:
+# the next ones are tried once each, and then none is sent any more, or an outage would last as long as the space has
+# projects.
+HOPELESS_AFTER = 10
 # `check` answers a person who waits.
 QUICK_TIMEOUT_SECONDS = (10.0, 20.0)
+# The token endpoint among the endpoints that fail.
+TOKENS = "oauth2/token"
 
 
 class BacklogSession(requests.Session):
@@ -135,35 +141,62 @@ class BacklogClient:
 
     def _request(self, url: str, params: Mapping[str, Any], stream: bool = False) -> requests.Response:
         path = path_of(url)
+        endpoint = endpoint_of(path)
+        failed, known = self._space.failing.get(endpoint, (0, None))
+        if known is not None and failed >= HOPELESS_AFTER:
+            raise known
+        retries = 0 if failed else self._handler.max_retries
         deadline = time.monotonic() + self._handler.max_time
         renewed = False
         for attempt in itertools.count(1):
-            header = self._key or self._authenticator.get_auth_header()
+            header = self._header()
             response, error = self._send(url, params, header, stream)
             resolution = self._handler.interpret_response(response if response is not None else error)
             action = resolution.response_action
             if response is not None and action in (ResponseAction.SUCCESS, ResponseAction.IGNORE):
+                self._space.failing.pop(endpoint, None)
                 return response
             if (
                 action == ResponseAction.REFRESH_TOKEN_THEN_RETRY
                 and not renewed
                 and isinstance(self._authenticator, RotatingTokens)
             ):
-                self._authenticator.replace(header)
+                self._header(rejected=header)
                 renewed = True
                 continue
+            failure = _failure(resolution, path, attempt)
             if action not in (ResponseAction.RETRY, ResponseAction.RATE_LIMITED):
-                raise _failure(resolution, path, attempt)
+                if failure.failure_type == FailureType.config_error:
+                    # Nothing mends it while the sync runs.
+                    self._space.failing[endpoint] = (HOPELESS_AFTER, failure)
+                raise failure
             pause = self._pause(response, attempt)
             if (
-                attempt > self._handler.max_retries
+                attempt > retries
                 or time.monotonic() + pause > deadline
                 or (self._space.quick and pause > QUICK_TIMEOUT_SECONDS[0])
             ):
-                raise _failure(resolution, path, attempt)
+                self._space.failing[endpoint] = (failed + 1, failure)
+                raise failure
             LOGGER.info(f"{resolution.error_message} Attempt {attempt + 1} follows in {pause:.0f} s.")
             time.sleep(pause)
         raise AssertionError("unreachable: the loop ends with an answer or a failure")
+
+    def _header(self, rejected: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        if self._key is not None:
+            return self._key
+        failed, known = self._space.failing.get(TOKENS, (0, None))
+        if known is not None and failed >= HOPELESS_AFTER:
+            raise known
+        try:
+            if rejected and isinstance(self._authenticator, RotatingTokens):
+                self._authenticator.replace(rejected)
+            header: Mapping[str, str] = self._authenticator.get_auth_header()
+        except AirbyteTracedException as failure:
+            hopeless = failure.failure_type == FailureType.config_error
+            self._space.failing[TOKENS] = (HOPELESS_AFTER if hopeless else failed + 1, failure)
+            raise
+        return header
 
     def _send(
         self, url: str, params: Mapping[str, Any], header: Mapping[str, str], stream: bool
@@ -213,6 +246,9 @@ def _read_body(response: requests.Response, seconds: float) -> None:
             if time.monotonic() > deadline:
                 response.close()
                 raise requests.ReadTimeout(request=response.request)
+    except requests.RequestException:
+        # One of the two above, which are OSErrors too.
+        raise
     except urllib3.exceptions.ReadTimeoutError as error:
         raise requests.ReadTimeout(error, request=response.request) from error
     except urllib3.exceptions.DecodeError as error:
@@ -315,6 +351,11 @@ class BacklogRequester(HttpRequester):
 
         def ask() -> bool:
             response = self.send_request(path=path)
-            return response is not None and (response.status_code == 404 or error_of(response)[0] == NO_RESOURCE)
+            if response is None or response.ok:
+                return False
+            missing = response.status_code == 404 or error_of(response)[0] == NO_RESOURCE
+            if not missing:
+                LOGGER.warning(f"Cannot tell whether {path} was deleted: the user of the key may not read it.")
+            return missing
 
         return space.once(f"missing {path}", ask)

@@ -62,6 +62,8 @@ class Space:
         self.discovering = False
         # Paths that are asked for to see whether the object exists: an answer of "no" is no warning.
         self.probed: set[str] = set()
+        # Endpoint -> how many requests in a row have failed for good, and how: see `BacklogClient`.
+        self.failing: dict[str, tuple[int, Exception]] = {}
         self._readers = collections.Counter(endpoint_of(endpoint) for endpoint in endpoints)
         self._readers.update(2 * _READ_BY_ALL)
         self._executor: ThreadPoolExecutor | None = None
