@@ -1,4 +1,4 @@
-"""docs/streams.md says how many requests each stream costs: its formulas, compared with what the emulator counts."""
+"""The formulas of docs/streams.md and docs/limits-and-cost.md, compared with the requests that the emulator counts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import pytest
 
 from integration_tests.emulator import Emulator
 from integration_tests.harness import catalog_streams, sync
-from unit_tests.test_docs import code, documented
+from source_backlog.sync.command import SUGGESTED_STREAMS
+from unit_tests.test_docs import ROOT, code, documented, table
 
+LIMITS = ROOT / "docs" / "limits-and-cost.md"
 SEARCH = {"issues", "wikis"}
 # One request each per sync, whatever is selected; the feed is the stream itself for these two.
 COMMON = {"rateLimit", "projects"}
@@ -134,7 +136,8 @@ def documented_cost(cell: str, known: dict[str, int]) -> Counter[str]:
     terms = re.findall(r"`([^`]+)` (read|search)", cell)
     assert " + ".join(f"`{term}` {category}" for term, category in terms) == cell, cell
     for term, category in terms:
-        total[category] += int(term) if term.isdigit() else known[term]
+        factor, _, letter = term.rpartition(" ")
+        total[category] += int(term) if term.isdigit() else int(factor or 1) * known[letter]
     return total
 
 
@@ -160,8 +163,8 @@ def test_the_space_has_lists_of_several_pages(known: dict[str, int]) -> None:
 def test_a_stream_costs_what_the_page_says(emulator: Emulator, known: dict[str, int], stream: str) -> None:
     row, known = documented()[stream], {**known, **of_stream(emulator, stream)}
     first = sync(emulator, [stream])
-    # The next sync asks once more for what bears the latest stamp; only the one after it finds nothing new.
-    settled = sync(emulator, [stream], first.state) if first.state else first
+    # The next sync asks once more for the page that changed last; only the one after it finds nothing new.
+    settled = sync(emulator, [stream], first.state) if stream.startswith(("wiki", "document")) else first
     later = sync(emulator, [stream], settled.state)
     assert counted_cost(first.paths(), stream) == documented_cost(row["First load"], known)
     assert counted_cost(later.paths(), stream) == documented_cost(row["Later sync"], known)
@@ -172,6 +175,20 @@ def test_the_category_is_that_of_the_formulas(stream: str) -> None:
     row = documented()[stream]
     used = re.findall(r"(search|read)(?: \+|$)", row["First load"])
     assert row["Category"].split(", ") == list(dict.fromkeys(used))
+
+
+@pytest.mark.parametrize(("number", "added"), [(0, ()), (1, ("issue_comments", "issue_changelogs"))])
+def test_a_selection_costs_what_the_page_says(
+    emulator: Emulator, known: dict[str, int], number: int, added: tuple[str, ...]
+) -> None:
+    row = table(LIMITS, "Selection")[number]
+    assert all(name in row["Selection"] for name in added)
+    first = sync(emulator, [*SUGGESTED_STREAMS, *added])
+    later = sync(emulator, [*SUGGESTED_STREAMS, *added], first.state)
+    for result, column in ((first, "First load"), (later, "Nothing changed")):
+        searches = sum(path in SEARCH for path in result.paths())
+        cost = {"search": searches, "read": len(result.paths()) - searches}
+        assert cost == documented_cost(row[column], known)
 
 
 def test_no_stream_is_left_out() -> None:
