@@ -1,0 +1,205 @@
+"""The pages say what the code does: streams, keys, cursors, options, messages, versions, links."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from integration_tests.emulator import STREAMS as EMULATED
+from source_backlog.source import SourceBacklog
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "source_backlog"
+REFERENCE = ROOT / "docs" / "streams.md"
+ENGLISH = ROOT / "docs" / "integrations" / "sources" / "backlog.md"
+JAPANESE = ENGLISH.with_name("backlog.ja.md")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("integration_tests/**/*.md")])
+
+# What happened, and the bytes of files: the emulator states them in tests of their own.
+NOT_IN_THE_TRUTH = {
+    "deletions",
+    "document_attachment_files",
+    "issue_attachment_files",
+    "shared_file_contents",
+    "wiki_attachment_files",
+}
+
+# https://docs.airbyte.com/platform/connector-development/writing-connector-docs
+HEADERS = [
+    "# Backlog",
+    "## Prerequisites",
+    "## Setup guide",
+    "### Set up Backlog",
+    "#### For Airbyte Open Source:",
+    "## Supported sync modes",
+    "## Supported Streams",
+    "### Performance considerations",
+    "## Data type map",
+    "## Limitations & Troubleshooting",
+    "## IP allow list",
+    "## Changelog",
+]
+
+
+@cache
+def manifest_streams() -> dict[str, dict[str, Any]]:
+    """Name of every stream -> its parameters in the manifest."""
+    manifest = yaml.safe_load((PACKAGE / "manifest.yaml").read_text(encoding="utf-8"))
+    return {stream["$parameters"]["name"]: stream["$parameters"] for stream in manifest["streams"]}
+
+
+@cache
+def spec() -> dict[str, Any]:
+    """The options of the form."""
+    properties: dict[str, Any] = SourceBacklog().resolved_manifest["spec"]["connection_specification"]["properties"]
+    return properties
+
+
+def table(page: Path, header: str) -> list[dict[str, str]]:
+    """The rows of all tables of a page whose first column is headed `header`, as column -> cell."""
+    rows: list[dict[str, str]] = []
+    columns: list[str] = []
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else []
+        if not cells:
+            columns = []
+        elif cells[0] == header:
+            columns = cells
+        elif columns and set(line) - set("|-: "):
+            rows.append(dict(zip(columns, cells, strict=True)))
+    return rows
+
+
+def code(cell: str) -> list[str]:
+    """What stands between backticks."""
+    return re.findall(r"`([^`]*)`", cell)
+
+
+def anonymous(path: str) -> str:
+    """A path with its parameters unnamed: `issues/{}/comments`."""
+    return re.sub(r"\{+[^{}]*\}+", "{}", path).strip("/")
+
+
+@cache
+def documented() -> dict[str, dict[str, str]]:
+    """Name of every stream -> its row in docs/streams.md."""
+    rows = table(REFERENCE, "Stream")
+    named = {code(row["Stream"])[0]: row for row in rows}
+    assert len(named) == len(rows), "a stream has two rows"
+    return named
+
+
+def test_every_stream_is_in_all_places() -> None:
+    names = set(manifest_streams())
+    assert names == {path.stem for path in (PACKAGE / "schemas").glob("*.json")}, "schemas"
+    assert names == set(documented()), "docs/streams.md"
+    assert names - NOT_IN_THE_TRUTH == set(EMULATED) - NOT_IN_THE_TRUTH, "the emulator's truth"
+
+
+@pytest.mark.parametrize("page", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
+def test_the_user_page_lists_every_stream_once(page: Path) -> None:
+    header = "Stream" if page is ENGLISH else "ストリーム"
+    listed = [code(row[header])[0] for row in table(page, header)]
+    assert sorted(listed) == sorted(manifest_streams())
+
+
+@pytest.mark.parametrize("page", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
+def test_the_user_page_says_which_streams_are_incremental(page: Path) -> None:
+    header, column = ("Stream", "Incremental") if page is ENGLISH else ("ストリーム", "差分同期")
+    yes, no = ("Yes", "No") if page is ENGLISH else ("○", "－")
+    for row in table(page, header):
+        incremental = "cursor_field" in manifest_streams()[code(row[header])[0]]
+        assert row[column] == (yes if incremental else no), row[header]
+
+
+@pytest.mark.parametrize("name", sorted(manifest_streams()))
+def test_key_cursor_and_endpoints_are_those_of_the_manifest(name: str) -> None:
+    stream, row = manifest_streams()[name], documented()[name]
+    key = stream["primary_key"]
+    assert code(row["Primary key"]) == [", ".join(key) if isinstance(key, list) else key]
+    assert code(row["Cursor"]) == ([stream["cursor_field"]] if "cursor_field" in stream else [])
+    paths = [*(stream.get("reads") or [stream["path"]]), *([stream["download"]] if "download" in stream else [])]
+    assert [anonymous(path) for path in code(row["Endpoint"])] == [anonymous(path) for path in paths]
+
+
+@pytest.mark.parametrize("page", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
+def test_the_user_page_explains_every_option(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name, option in spec().items():
+        if page is ENGLISH:
+            assert f"**{option['title']}**" in text, name
+        assert f"`{name}`" in text, name
+        for value in option.get("enum", []):
+            assert f"`{value}`" in text, f"{name}: {value}"
+
+
+def test_the_english_page_has_airbytes_headers_in_their_order() -> None:
+    text = re.sub(r"```.*?```", "", ENGLISH.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headers = [line for line in text.splitlines() if line.startswith("#")]
+    assert [header for header in headers if header in HEADERS] == HEADERS
+    assert [header for header in headers if header.startswith("## ") and header not in HEADERS] == []
+
+
+def test_the_changelogs_name_the_version() -> None:
+    metadata = yaml.safe_load((ROOT / "metadata.yaml").read_text(encoding="utf-8"))
+    version = metadata["data"]["dockerImageTag"]
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    for page in (ENGLISH, JAPANESE):
+        assert re.search(rf"^\| {re.escape(version)} +\|", page.read_text(encoding="utf-8"), re.MULTILINE), page.name
+
+
+@cache
+def texts() -> list[str]:
+    """Every text in the connector's code, with `…` in place of what is computed."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        inside = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                parts = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values]
+                found.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in inside:
+                found.append(node.value)
+    return found
+
+
+def quoted_messages(page: Path) -> list[str]:
+    """The messages that the troubleshooting table of a page quotes."""
+    header = "Message" if page is ENGLISH else "メッセージ"
+    return [message for row in table(page, header) for message in code(row[header])]
+
+
+@pytest.mark.parametrize("page", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
+def test_every_quoted_message_stands_in_the_code(page: Path) -> None:
+    messages = quoted_messages(page)
+    assert messages
+    missing = [message for message in messages if not any(message.strip("…") in text for text in texts())]
+    assert not missing
+
+
+def test_both_user_pages_explain_the_same_messages() -> None:
+    assert quoted_messages(ENGLISH) == quoted_messages(JAPANESE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", link):
+            assert link.startswith("https://"), link
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
