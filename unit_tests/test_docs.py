@@ -10,11 +10,13 @@ import pytest
 import yaml
 
 from integration_tests.emulator import STREAMS as EMULATED
+from source_backlog.components.deletions import COMPARED, DELETED_BY_TYPE
 from source_backlog.source import SourceBacklog
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "source_backlog"
 REFERENCE = ROOT / "docs" / "streams.md"
+DELETIONS = ROOT / "docs" / "deletes-and-history.md"
 ENGLISH = ROOT / "docs" / "integrations" / "sources" / "backlog.md"
 JAPANESE = ENGLISH.with_name("backlog.ja.md")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("integration_tests/**/*.md")])
@@ -124,6 +126,14 @@ def test_key_cursor_and_endpoints_are_those_of_the_manifest(name: str) -> None:
     assert code(row["Cursor"]) == ([stream["cursor_field"]] if "cursor_field" in stream else [])
     paths = [*(stream.get("reads") or [stream["path"]]), *([stream["download"]] if "download" in stream else [])]
     assert [anonymous(path) for path in code(row["Endpoint"])] == [anonymous(path) for path in paths]
+
+
+def test_every_kind_of_deletion_is_documented() -> None:
+    documented_entities = [
+        name for row in table(DELETIONS, "What was deleted") for name in code(row["`entity` in `deletions`"])
+    ]
+    entities = {*DELETED_BY_TYPE.values(), *(compared.entity for compared in COMPARED.values()), "project"}
+    assert sorted(documented_entities) == sorted(entities)
 
 
 @pytest.mark.parametrize("page", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
