@@ -3,6 +3,7 @@
 Time does not pass in these tests: a wait moves the clock, so what a test asserts is how long the connector waited.
 """
 
+import math
 import threading
 from collections.abc import Callable
 from email.utils import formatdate
@@ -268,10 +269,25 @@ def test_the_clock_of_the_server_counts(waiting: Any, answer: Any) -> None:
     assert waiting.now - start == pytest.approx(20, abs=1)
 
 
-def test_a_difference_within_the_resolution_of_the_header_is_no_offset(waiting: Any, answer: Any) -> None:
+@pytest.mark.parametrize("ahead", [-2.7, -0.4, 0.0, 0.6, 1.5])
+def test_a_small_difference_of_the_clocks_is_known_after_a_few_answers(waiting: Any, answer: Any, ahead: float) -> None:
     limits = RateLimits()
-    sent(limits, READ, answer(600, 0, waiting.now + 20, Date=formatdate(waiting.now - 2, usegmt=True)))
-    assert limits.seconds_until_reset(READ) == 20
+    end = math.floor(waiting.now + ahead) + 60
+    for number in range(40):
+        sent(limits, READ, answer(600, 599 - number, end, Date=formatdate(waiting.now + ahead, usegmt=True)))
+        waiting.now += 0.13
+    sent(limits, READ, answer(600, 0, end, Date=formatdate(waiting.now + ahead, usegmt=True)))
+    limits.acquire(READ)
+    assert 0 <= waiting.now + ahead - end < 0.2, "sent when the window had ended on the server, and not much later"
+
+
+def test_a_clock_that_is_set_while_reading_is_noticed(waiting: Any, answer: Any) -> None:
+    limits = RateLimits()
+    for ahead in (100, -100, 3600):
+        server = waiting.now + ahead
+        sent(limits, READ, answer(600, 0, server + 20, Date=formatdate(server, usegmt=True)))
+        assert limits.seconds_until_reset(READ) == pytest.approx(20, abs=1)
+        waiting.now += 7200
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "2026-01-01"])

@@ -57,7 +57,7 @@ class RateLimits:
         self.share_percent = share_percent
         self.sent: Counter[str] = Counter()
         self._windows = {"read": Window(), "search": Window()}
-        self._clock_offset = 0.0
+        self._clock_offset: float | None = None
 
     def learn(self, answer: Mapping[str, Any]) -> None:
         """Fill the windows from the body of `GET /rateLimit`, so that the first request is already right."""
@@ -141,11 +141,17 @@ class RateLimits:
 
     def _set_clock(self, date: str | None) -> None:
         try:
-            offset = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
+            offset = parsedate_to_datetime(date).timestamp() - time.time() if date else None
         except (TypeError, ValueError):
             return
-        # The header has whole seconds, so a smaller difference says nothing.
-        self._clock_offset = offset if abs(offset) > 3 else 0.0
+        if offset is None:
+            return
+        # The header is cut to whole seconds and the answer was on its way for a while, so the server's clock is at
+        # least this far ahead; the greatest figure of many answers is right within milliseconds. Even half a second
+        # matters: it would send requests into the end of every window that is used up. A much smaller figure says
+        # that one of the clocks was set.
+        if self._clock_offset is None or not 0 <= self._clock_offset - offset <= 3:
+            self._clock_offset = offset
 
     def _now(self) -> float:
-        return time.time() + self._clock_offset
+        return time.time() + (self._clock_offset or 0.0)
