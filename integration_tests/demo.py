@@ -1,27 +1,36 @@
 """`make demo`: an emulated Backlog space into a DuckDB file, twice, the second time only what has changed.
 
-Everything happens on this machine. The files stay in `build/demo/`.
+Everything happens on this machine. The files stay in `build/demo/`,
+pictures among them.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
-from integration_tests.emulator import Emulator
+from integration_tests.emulator import Emulator, Space, texts
+from integration_tests.emulator.entities import Issue
+from integration_tests.emulator.generator import generate
+from integration_tests.pictures import draw
 
 FOLDER = Path("build/demo")
 DATABASE = FOLDER / "backlog.duckdb"
 EARLIER = FOLDER / "backlog-after-the-first-sync.duckdb"
 HOUR = 3600
+PROJECT = "SHOP"
+QUARTER_BEGINS = datetime(2026, 4, 6, 0, 30, tzinfo=UTC)
+QUARTER_ENDS = datetime(2026, 6, 20, tzinfo=UTC)
 
 OPEN_ISSUES = """
     SELECT
@@ -44,8 +53,9 @@ def main() -> None:
     DATABASE.unlink(missing_ok=True)
 
     title("A Backlog space on this machine")
-    with Emulator(seed=7, projects=3, issues=150, comments_per_issue=3.0) as emulator:
-        space = emulator.space
+    space = generate(seed=7, projects=2, issues=60, now=QUARTER_BEGINS)
+    work_for_a_quarter(space)
+    with Emulator(space=space) as emulator:
         print(
             f"http://{emulator.address}: {len(space.projects)} projects, {len(space.issues)} issues, "
             f"{len(space.wikis)} wiki pages, {len(space.documents)} documents, {len(space.activities)} activities"
@@ -64,7 +74,7 @@ def main() -> None:
         space.add_comment("WEB-1", "こちらでも再現しました。", by="leader")
         print("a plain comment  WEB-1  which does not move the issue's date of change")
         space.advance(HOUR)
-        other = next(each for each in space.projects.values() if each.key == "APP").issues[0]
+        other = space.project("APP").issues[0]
         space.update_issue(other.key, status=other.project.statuses[-2], by="administrator")
         print(f"a new status     {other.key}  {other.status.name}")
 
@@ -77,11 +87,88 @@ def main() -> None:
         print(f"{table:20}  {row}")
     print(f"\nAPI requests: {first} in the first sync, {second} in the second.")
 
-    title("Open issues per project and assignee, from DuckDB")
+    title("From rows to answers: the dbt project in models/")
+    build_models()
+
+    title("Open issues per project and assignee")
     with duckdb.connect(str(DATABASE), read_only=True) as connection:
         connection.sql(OPEN_ISSUES).show(max_rows=60)
-        print(f"Ask it more: duckdb {DATABASE}")
+    *pictures, page = draw(DATABASE, FOLDER, PROJECT)
+
+    title("To look at")
+    print(f"pictures  {page}")
+    print(f"          {', '.join(str(picture) for picture in pictures)}")
+    print(f"tables    {DATABASE}: schema main as Backlog has it, schema analytics as the models make it")
     print(f"\nThe demo took {time.monotonic() - began:.0f} s.")
+
+
+def work_for_a_quarter(space: Space) -> None:
+    """A project of eleven weeks before its release: issues come, are worked on, reviewed, closed, some opened again."""
+    rng = random.Random("a quarter")
+    team = ["leader", "member", "sato", "suzuki", "takahashi"]
+    project = space.create_project(PROJECT, "オンラインショップ", by="leader")
+    for person in team[1:]:
+        space.add_member(project, person, by="leader")
+    space.add_member(project, "administrator", by="leader")
+    opened, working, resolved, closed = project.statuses
+    review = space.create_status(project, "レビュー待ち", color="#868cb7")
+    release = space.create_version(project, "夏のリリース", start_date="2026-04-06", release_due_date="2026-07-03")
+    queue: list[Issue] = []
+    for day in range((QUARTER_ENDS - QUARTER_BEGINS).days):
+        space.set_now(QUARTER_BEGINS + timedelta(days=day))
+        if space.now.weekday() >= 5:
+            continue
+        arriving = 4 if day < 14 else rng.choice([0, 0, 0, 1, 1, 2])
+        for _ in range(arriving):
+            space.advance(rng.randrange(60, HOUR // 2))
+            queue.append(
+                space.create_issue(
+                    project,
+                    rng.choice(texts.SUBJECTS) + rng.choice(texts.PROBLEMS),
+                    by=rng.choice(team),
+                    assignee=rng.choice(team),
+                    milestones=(release,) if rng.random() < 0.85 else (),
+                    estimated_hours=rng.choice([2, 3, 5, 8, 13]),
+                    due_date=(space.now + timedelta(days=rng.randrange(7, 45))).strftime("%Y-%m-%d"),
+                )
+            )
+        for person in team:
+            own = [issue for issue in queue if issue.assignee is space.user(person)]
+            busy = [issue for issue in own if issue.status is working]
+            space.advance(rng.randrange(60, HOUR // 2))
+            if len(busy) < 2 and (fresh := [issue for issue in own if issue.status is opened]):
+                space.update_issue(fresh[0], status=working, by=person)
+            elif busy and rng.random() < 0.45:
+                space.update_issue(busy[0], status=review, actual_hours=rng.choice([2, 4, 6, 9, 14]), by=person)
+            waiting = [issue for issue in queue if issue.status is review and issue not in own]
+            if waiting and rng.random() < 0.5:
+                better = working if rng.random() < 0.15 else resolved
+                space.update_issue(waiting[0], status=better, comment=rng.choice(texts.SENTENCES), by=person)
+        done = [issue for issue in queue if issue.status is resolved]
+        if done and space.now.weekday() in (1, 4):
+            space.advance(HOUR)
+            space.bulk_update_issues(done, status=closed, by="leader")
+        if rng.random() < 0.05 and (finished := [issue for issue in queue if issue.status is closed]):
+            space.update_issue(rng.choice(finished), status=opened, comment="再発しました。", by=rng.choice(team))
+
+
+def build_models() -> None:
+    """Run dbt on the tables."""
+    command = ["dbt", "--no-use-colors", "--quiet", "build", "--project-dir", "models", "--profiles-dir", "models"]
+    print("$", " ".join(command), flush=True)
+    environment = os.environ | {
+        "BACKLOG_DUCKDB": str(DATABASE.absolute()),
+        "DBT_TARGET_PATH": str((FOLDER / "dbt").absolute()),
+        "DBT_LOG_PATH": str((FOLDER / "dbt").absolute()),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    program = Path(sys.executable).with_name(command[0])
+    status = subprocess.run([str(program), *command[1:]], env=environment, check=False).returncode
+    if status:
+        sys.exit(status)
+    results = json.loads((FOLDER / "dbt" / "run_results.json").read_text(encoding="utf-8"))["results"]
+    tests = sum(result["status"] == "pass" for result in results)
+    print(f"{len(results) - tests} views and tables built, {tests} tests passed")
 
 
 def sync(config: Path, emulator: Emulator) -> int:

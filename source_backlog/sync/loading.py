@@ -156,8 +156,20 @@ class Loading(SqlProcessorBase):  # type: ignore[misc]
 
     Why: PyAirbyte loads a row twice if a sync reads it twice, as any sync does when the row changes meanwhile; and
     it replaces a table by renaming another one over it, which PostgreSQL refuses as soon as a view depends on it,
-    which loses the grants on it, and which is not done at all when there are no rows.
+    which loses the grants on it, and which is not done at all when there are no rows. It also asks the database for
+    all keys, constraints and comments of every table, where the columns are enough: most of the time of a small sync.
     """
+
+    def _get_table_by_name(
+        self, table_name: str, *, force_refresh: bool = False, shallow_okay: bool = False
+    ) -> sqlalchemy.Table:
+        if force_refresh or table_name not in self._cached_table_definitions:
+            schema = self.sql_config.schema_name
+            found = sqlalchemy.inspect(self.get_sql_engine()).get_columns(table_name, schema=schema)
+            columns = [sqlalchemy.Column(each["name"], each["type"]) for each in found]
+            table = sqlalchemy.Table(table_name, sqlalchemy.MetaData(schema=schema), *columns)
+            self._cached_table_definitions[table_name] = table
+        return self._cached_table_definitions[table_name]
 
     def _write_files_to_new_table(self, files: list[Path], stream_name: str, batch_id: str) -> str:
         keys = self.catalog_provider.get_primary_keys(stream_name)
