@@ -157,11 +157,11 @@ def test_the_next_sync_reads_what_is_new(stream: Callable[..., Any]) -> None:
     assert position_after(retriever) == {"activity": 20, "projects": [1, 2]}
 
 
-def test_a_sync_without_news_keeps_its_place_and_costs_one_request(stream: Callable[..., Any]) -> None:
+def test_a_sync_without_news_keeps_its_place_and_costs_two_small_requests(stream: Callable[..., Any]) -> None:
     retriever = stream([activity(18)], {"activity": 18, "projects": [1, 2]})
     assert read(retriever) == []
     assert position_after(retriever) == {"activity": 18, "projects": [1, 2]}
-    assert retriever.requester.paths() == ["projects", FEED]
+    assert retriever.requester.paths() == ["projects", FEED, FEED]
 
 
 def test_a_space_without_activities_starts_at_zero(stream: Callable[..., Any]) -> None:
@@ -291,7 +291,7 @@ def test_touched_objects_belong_to_the_project_and_to_the_types(fake: Fake, serv
         "other project": {200},
         "unknown project": set(),
     }
-    assert len(requester.calls) == 1, "the feed is read once for all of them"
+    assert len(requester.asked(FEED)) == 2, "its newest activity and its new ones, once for all of them"
 
 
 @pytest.mark.parametrize(
@@ -423,3 +423,48 @@ def test_a_first_sync_does_not_ask_the_feed(fake: Fake, served: Served, space: S
     requester = feed_answer(fake, served, [activity(50)])
     assert touched_ids(space, requester, 1, {}, ISSUE_CHANGED) == {}
     assert requester.calls == []
+
+
+def plain_comment(number: int) -> Row:
+    return activity(number, 3, id=100 + number, key_id=number)
+
+
+def test_what_lies_before_the_head_is_touched_even_if_the_feed_was_asked_before_the_head(
+    fake: Fake, served: Served
+) -> None:
+    """The next sync starts behind the head: what is older and not touched would be lost for ever."""
+    activities = [plain_comment(number) for number in range(1, 5)]
+    answer = served(activities)
+
+    def grow_after(params: Row) -> list[Row]:
+        page = answer(params)
+        activities.append(plain_comment(len(activities) + 1))
+        return page
+
+    requester, feed = fake({FEED: grow_after}), Feed()
+    touched = {one.activity for one in feed.touched(requester, 1, 2, ISSUE_COMMENTED).values()}
+    assert set(range(3, feed.head(requester) + 1)) <= touched
+
+
+def test_what_lies_before_the_head_is_touched_even_if_the_stream_of_activities_was_read_before(
+    build: Any, requester: Any, space: Space, requests_mock: Any, served: Served
+) -> None:
+    """The answers that the stream has received are kept, and given to the feed again."""
+    space.memory["rate limit"] = None
+    activities = [plain_comment(number) for number in range(1, 5)]
+    answer = served(activities)
+
+    def page(request: Any, context: Any) -> list[Row]:
+        asked = {name: values[0] for name, values in request.qs.items()}
+        numbers = {name: int(asked[name.lower()]) for name in ("minId", "count") if name.lower() in asked}
+        return answer({**numbers, "order": asked["order"]})
+
+    requests_mock.get("https://acme.backlog.jp/api/v2/space/activities", json=page)
+    requests_mock.get("https://acme.backlog.jp/api/v2/projects", json=[WEB])
+    stream = build(ActivityRetriever, requester, {"activity": 2, "projects": [1]}, by="space")
+    assert read(stream) == [3, 4]
+    activities.append(plain_comment(5))
+    feed = feed_of(space)
+    head = feed.head(requester)
+    touched = {one.activity for one in feed.touched(requester, 1, 2, ISSUE_COMMENTED).values()}
+    assert set(range(3, head + 1)) <= touched

@@ -141,6 +141,15 @@ def test_every_make_is_a_name_of_the_rows(name: str) -> None:
     assert parameters()[name]["make"] in MAKE
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if "make" in parameters()[name]])
+def test_the_columns_that_a_make_adds_are_in_the_schema(name: str) -> None:
+    make = MAKE[parameters()[name]["make"]]
+    lists = ("attachments", "sharedFiles", "stars", "category", "versions", "milestone", "customFields", "tags")
+    lists += ("relatedIssues", "participants", "changeLog", "notifications")
+    (row,) = make({held: [{}] for held in lists})
+    assert set(row) <= set(columns_of(streams()[name]))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stream_says_which_endpoints_it_reads(name: str) -> None:
     """Streams that read the same endpoint share its responses; one that says nothing would not take part."""
@@ -171,8 +180,13 @@ def stream_blocks() -> dict[str, list[str]]:
     return named
 
 
+def test_a_stream_takes_at_most_twelve_lines() -> None:
+    blocks = stream_blocks()
+    assert sorted(blocks) == NAMES
+    assert {name: len(block) for name, block in blocks.items() if len(block) > 12} == {}
+
+
 def test_what_streams_share_is_referenced() -> None:
-    assert sorted(stream_blocks()) == NAMES
     for name, block in stream_blocks().items():
         assert block[0].startswith('  - $ref: "#/definitions/'), name
 
