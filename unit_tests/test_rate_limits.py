@@ -297,11 +297,13 @@ def test_a_date_that_is_none_is_no_offset(waiting: Any, answer: Any, date: str) 
     assert limits.seconds_until_reset(READ) == 20
 
 
-def test_seconds_until_reset_never_exceed_two_minutes_nor_fall_below_zero(waiting: Any, answer: Any) -> None:
+def test_an_end_that_cannot_be_told_is_not_waited_for(waiting: Any, answer: Any) -> None:
     limits = RateLimits()
     assert limits.seconds_until_reset(READ) == 0
     sent(limits, READ, answer(600, 0, waiting.now + 9999))
-    assert limits.seconds_until_reset(READ) == 120
+    assert limits.seconds_until_reset(READ) == 0
+    sent(limits, READ, answer(600, 0, waiting.now + 40))
+    assert limits.seconds_until_reset(READ) == 40
     waiting.now += 99_999
     assert limits.seconds_until_reset(READ) == 0
 

@@ -107,18 +107,25 @@ class RateLimits:
 
     def seconds_until_reset(self, url: str) -> float:
         """Seconds until the window of the category of `url` ends; 0 when it has ended or is not known."""
-        window = self._windows[category_of(url)]
-        return min(max(window.reset - self._now(), 0.0), LONGEST_WINDOW_SECONDS)
+        return self._left(self._windows[category_of(url)])
 
     def _wait_for(self, window: Window) -> float:
         if not window.limit:
             return 0.0
-        left = window.reset - self._now()
-        if left <= 0 or left > LONGEST_WINDOW_SECONDS:
+        left = self._left(window)
+        if left <= 0:
             # A new window: nothing of it is used yet but what is on its way.
             return 0.0 if window.in_flight < self._allowed(window) else 0.05
         used = window.limit - window.remaining + window.in_flight
         return 0.0 if used < self._allowed(window) else max(left, 0.01)
+
+    def _left(self, window: Window) -> float:
+        """Seconds until the window ends, 0 when it has ended or its end cannot be told."""
+        left = window.reset - self._now()
+        if abs(left) > LONGEST_WINDOW_SECONDS:
+            # The `Date` header may come from another clock than the end of the window.
+            left = window.reset - time.time()
+        return left if 0 < left <= LONGEST_WINDOW_SECONDS else 0.0
 
     def _allowed(self, window: Window) -> int:
         return max(1, window.limit * self.share_percent // 100)
