@@ -165,6 +165,32 @@ def test_a_list_that_was_empty_for_a_moment_is_read_on() -> None:
     assert [row["id"] for row in by_offset(fetch, 5, not_empty=True, readable=lambda: True)] == [0, 1, 2]
 
 
+def test_a_server_that_ignores_the_offset_does_not_keep_it_going() -> None:
+    asked: list[dict[str, Any]] = []
+    there: list[int] = []
+
+    def fetch(params: dict[str, Any]) -> list[dict[str, Any]]:
+        asked.append(params)
+        assert len(asked) < 10_000, "the reading does not end"
+        return [{"id": number} for number in range(params["count"])]
+
+    with pytest.raises(Unreadable):
+        there.extend(row["id"] for row in by_offset(fetch, 5))
+    assert there == [0, 1, 2, 3, 4], "what there was is given, and the place does not move"
+
+
+def test_a_page_that_is_always_empty_does_not_keep_it_going() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def fetch(params: dict[str, Any]) -> list[dict[str, Any]]:
+        asked.append(params)
+        assert len(asked) < 10_000, "the reading does not end"
+        return [] if params["offset"] else [{"id": number} for number in range(params["count"])]
+
+    with pytest.raises(Unreadable):
+        list(by_offset(fetch, 5))
+
+
 def test_rows_may_have_another_key() -> None:
     live = [{"name": "a"}, {"name": "b"}, {"name": "c"}]
     fetch = lambda params: live[params["offset"] :][: params["count"]]  # noqa: E731
