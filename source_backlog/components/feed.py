@@ -26,7 +26,7 @@ WIKI_DELETED = frozenset([7])
 DOCUMENT_DELETED = frozenset([37])
 PULL_REQUEST_DELETED = frozenset([21])
 
-JOINED = 15
+USER_JOINED, TEAM_JOINED = 15, 25
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Feed:
                 project_id = (activity.get("project") or {}).get("id")
                 for touched in named_objects(activity):
                     found.setdefault(project_id, []).append(touched)
-                if activity.get("type") == JOINED:
+                if activity.get("type") in (USER_JOINED, TEAM_JOINED):
                     joined.setdefault(project_id, []).append(activity)
         except FeedTrimmed:
             self._trimmed.add(after)
@@ -159,12 +159,19 @@ def _reaches_back_to(requester: BacklogRequester, activity_id: int) -> bool:
 
 
 def is_joined_by_myself(requester: BacklogRequester, activity: Mapping[str, Any]) -> bool:
-    """Whether an activity says that the key's own user was added to the project."""
-    if activity.get("type") != JOINED:
+    """Whether an activity says that the key's own user was added to the project, or a team that it is in."""
+    content = activity.get("content") or {}
+    if activity.get("type") not in (USER_JOINED, TEAM_JOINED):
         return False
-    users = (activity.get("content") or {}).get("users")
     myself = requester.get_json("users/myself")["id"]
-    return any(isinstance(user, Mapping) and user.get("id") == myself for user in users or [])
+    if activity["type"] == USER_JOINED:
+        return any(user.get("id") == myself for user in rows_of(content.get("users")))
+    joined = {party.get("id") for party in rows_of(content.get("parties"))}
+    teams = rows_of(requester.get_json(f"projects/{(activity.get('project') or {}).get('id')}/teams"))
+    return any(
+        team.get("id") in joined and any(member.get("id") == myself for member in rows_of(team.get("members")))
+        for team in teams
+    )
 
 
 def touched_ids(
