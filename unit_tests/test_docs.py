@@ -102,6 +102,10 @@ def test_every_stream_is_in_all_places() -> None:
     assert names - NOT_IN_THE_TRUTH == set(EMULATED) - NOT_IN_THE_TRUTH, "the emulator's truth"
 
 
+def test_the_readme_counts_the_streams() -> None:
+    assert f"{len(manifest_streams())} typed streams" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("page", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
 def test_the_user_page_lists_every_stream_once(page: Path) -> None:
     header = "Stream" if page is ENGLISH else "ストリーム"
