@@ -79,7 +79,7 @@ class RotatingTokens(DeclarativeAuthenticator):
     def _renew(self) -> None:
         granted = self._ask()
         lifetime = granted.get("expires_in")
-        seconds = lifetime if isinstance(lifetime, int) and 0 < lifetime < 10**9 else LIFETIME_SECONDS
+        seconds = lifetime if type(lifetime) is int and 0 < lifetime < 10**9 else LIFETIME_SECONDS
         stored = {"access_token": granted["access_token"]}
         if isinstance(granted.get("refresh_token"), str) and granted["refresh_token"]:
             stored["refresh_token"] = granted["refresh_token"]

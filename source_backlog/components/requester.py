@@ -46,6 +46,8 @@ LONGEST_PAUSE_SECONDS = 60.0
 HOPELESS_AFTER = 10
 # `check` answers a person who waits.
 QUICK_TIMEOUT_SECONDS = (10.0, 20.0)
+# A new token may expire before the request is repeated, if it waits for the rate limit; not time and again.
+MOST_RENEWALS = 2
 # The token endpoint among the endpoints that fail.
 TOKENS = "oauth2/token"
 
@@ -69,16 +71,22 @@ class BacklogSession(requests.Session):
         self.mount("http://", space.adapter)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send one request within the rate limits; redirects come back as they are."""
+        """Send one request within the rate limits; redirects come back as they are.
+
+        `authorise` gives the header with the key or token. It is asked when the request has its turn: a token may
+        expire while it waits.
+        """
         kwargs["allow_redirects"] = False
         stream = kwargs.pop("stream", False)
+        authorise: Callable[[], Mapping[str, str]] = kwargs.pop("authorise", dict)
         if not self._space.quick:
-            self._space.once("rate limit", lambda: self._learn_the_limits(request))
+            self._space.once("rate limit", lambda: self._learn_the_limits(request, authorise()))
         url = str(request.url)
         response = None
         self._space.limits.acquire(url, at_once=self._space.quick)
         try:
             with self._space.slots:
+                request.headers.update(authorise())
                 response = super().send(request, stream=True, **kwargs)
                 if not stream:
                     _read_body(response, QUICK_TIMEOUT_SECONDS[1] if self._space.quick else BODY_SECONDS)
@@ -86,9 +94,10 @@ class BacklogSession(requests.Session):
             self._space.limits.release(url, response)
         return response
 
-    def _learn_the_limits(self, request: requests.PreparedRequest) -> None:
-        # With the headers of the first request; if this fails, so does that one, and it says why.
+    def _learn_the_limits(self, request: requests.PreparedRequest, header: Mapping[str, str]) -> None:
+        # If this fails, so does the first request, and it says why.
         first = request.copy()
+        first.headers.update(header)
         first.url = f"{str(request.url).split(API, 1)[0]}{API}rateLimit"
         try:
             response = super().send(first, timeout=30, allow_redirects=False)
@@ -147,10 +156,9 @@ class BacklogClient:
             raise known
         retries = 0 if failed else self._handler.max_retries
         deadline = time.monotonic() + self._handler.max_time
-        renewed = False
+        renewals = 0
         for attempt in itertools.count(1):
-            header = self._header()
-            response, error = self._send(url, params, header, stream)
+            request, response, error = self._send(url, params, stream)
             resolution = self._handler.interpret_response(response if response is not None else error)
             action = resolution.response_action
             if response is not None and action in (ResponseAction.SUCCESS, ResponseAction.IGNORE):
@@ -158,11 +166,11 @@ class BacklogClient:
                 return response
             if (
                 action == ResponseAction.REFRESH_TOKEN_THEN_RETRY
-                and not renewed
+                and renewals < MOST_RENEWALS
                 and isinstance(self._authenticator, RotatingTokens)
             ):
-                self._header(rejected=header)
-                renewed = True
+                self._header(rejected={"Authorization": request.headers["Authorization"]})
+                renewals += 1
                 continue
             failure = _failure(resolution, path, attempt)
             if action not in (ResponseAction.RETRY, ResponseAction.RATE_LIMITED):
@@ -199,23 +207,21 @@ class BacklogClient:
         return header
 
     def _send(
-        self, url: str, params: Mapping[str, Any], header: Mapping[str, str], stream: bool
-    ) -> tuple[requests.Response | None, requests.RequestException | None]:
+        self, url: str, params: Mapping[str, Any], stream: bool
+    ) -> tuple[requests.PreparedRequest, requests.Response | None, requests.RequestException | None]:
         began = time.monotonic()
+        request = self._session.prepare_request(requests.Request("GET", url, params=dict(params)))
+        settings = self._session.merge_environment_settings(request.url, {}, stream, None, None)
         try:
-            request = self._session.prepare_request(
-                requests.Request("GET", url, headers=dict(header), params=dict(params))
-            )
-            settings = self._session.merge_environment_settings(request.url, {}, stream, None, None)
-            response = self._session.send(request, timeout=self._timeout, **settings)
+            response = self._session.send(request, timeout=self._timeout, authorise=self._header, **settings)
         except requests.RequestException as error:
             LOGGER.debug(f"GET {path_of(url)} {dict(params)}: {type(error).__name__}")
-            return None, error
+            return request, None, error
         # Neither headers nor bodies: the first hold the key, the second the data.
         LOGGER.debug(
             f"GET {path_of(url)} {dict(params)}: status {response.status_code} in {time.monotonic() - began:.3f} s"
         )
-        return response, None
+        return request, response, None
 
     def _pause(self, response: requests.Response | None, attempt: int) -> float:
         for strategy in self._handler.backoff_strategies:
