@@ -30,6 +30,8 @@ from source_backlog.components.space import Space, readers_of
 ROLES = {1: "administrator", 2: "member", 3: "reporter", 4: "viewer", 5: "guest reporter", 6: "guest viewer"}
 ADMINISTRATOR, MAY_ONLY_ADD_ISSUES, MAY_ONLY_VIEW_ISSUES = 1, 3, 4
 
+QUEUED_RECORDS = 1_000
+
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
 
@@ -46,6 +48,8 @@ class SourceBacklog(YamlDeclarativeSource):
         super().__init__(
             path_to_yaml="manifest.yaml", catalog=catalog, config=config, state=state, config_path=config_path
         )
+        # The CDK fills its queue with up to 10,000 records before it prints them: a hundred MiB of issues.
+        self._concurrent_source._queue.maxsize = QUEUED_RECORDS
         self._selected = [configured.stream.name for configured in catalog.streams] if catalog else []
         self._checking = False
         self._discovering = False
