@@ -17,7 +17,7 @@ DOTS := awk '/^ *Collecting |^ *Requirement already/ { printf "."; fflush() } \
 	/^Installing collected/ { printf " installing"; fflush() } END { print "" }'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sync config-given test lint format form image constraints clean
+.PHONY: help demo sync config-given test lint format form image benchmark constraints clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ form: $(INSTALLED) ## Type a config into the connection form and take the pictur
 image: $(INSTALLED) ## Build the image and try it, with Docker or (as root, without a daemon) with podman
 	@$(PYTHON) -m integration_tests.image --tag $(IMAGE)
 
+benchmark: $(INSTALLED) ## Measure the connector beside a bare loop and dlt: make benchmark [ARGS="--quick"]
+	@$(PYTHON) -m benchmarks.run $(ARGS)
+
 constraints: ## Resolve the dependencies anew and write constraints.txt (Python 3.11)
 	@rm -rf build/constraints
 	@.ci/make-venv build/constraints
@@ -64,7 +67,7 @@ constraints: ## Resolve the dependencies anew and write constraints.txt (Python 
 	@mv build/constraints/new constraints.txt
 
 clean: ## Remove what the other commands have written, except backlog.duckdb
-	rm -rf $(VENV) build .tmp .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-dlt build .tmp .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt .ci/make-venv
