@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -68,6 +70,8 @@ def run() -> None:
     """Run one command of the Airbyte protocol with the arguments of the process."""
     # Records are trees without cycles: looking for cycles in them took a fifth of the CPU time (docs/performance.md).
     gc.set_threshold(100_000, 50, 50)
+    # As the first process of a container Python has no default for SIGTERM, and exit() would wait for the workers.
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))
     for_people = ForPeople()
     for handler in logging.getLogger().handlers:
         handler.addFilter(for_people)
