@@ -287,7 +287,7 @@ class BacklogRequester(HttpRequester):
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         if self.api_budget is None:
-            raise ValueError("A BacklogRequester needs the Space of its source.")
+            raise ValueError("A BacklogRequester needs the Space that SourceBacklog shares among its streams.")
         # A template that does not depend on the request, evaluated once: a large space has a request per issue.
         self._url_of_api = super().get_url()
         if not isinstance(self.error_handler, BacklogErrorHandler):
