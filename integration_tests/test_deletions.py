@@ -32,7 +32,8 @@ LISTS = [
 COLUMNS = set(catalog_streams()["deletions"].json_schema["properties"])
 
 
-@dataclass
+# Without a repr: that of an emulated space is endless, and pytest shows it when a test fails.
+@dataclass(repr=False)
 class Scenario:
     """What was deleted between two syncs, and the rows that the second one gave."""
 

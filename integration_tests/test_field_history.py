@@ -167,7 +167,8 @@ def live(space: Space, chance: random.Random, changes: int) -> None:
             space.add_comment(issue, "ただのコメント")
 
 
-@dataclass
+# Without a repr: that of an emulated space is endless, and pytest shows it when a test fails.
+@dataclass(repr=False)
 class History:
     """A space with a past, what happened in it, and what several syncs have loaded of it."""
 

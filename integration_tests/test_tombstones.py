@@ -28,7 +28,8 @@ def schemas(emulator: Emulator, mode: str) -> dict[str, Row]:
     return {stream.name: stream.json_schema for stream in SourceBacklog(config=config).discover(None, config).streams}
 
 
-@dataclass
+# Without a repr: that of an emulated space is endless, and pytest shows it when a test fails.
+@dataclass(repr=False)
 class Doomed:
     """One object of each kind that will be deleted, and the syncs before and after, in both modes."""
 
