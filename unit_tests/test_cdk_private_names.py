@@ -9,6 +9,8 @@ Any release may change them; this file says what broke, before a sync does. In o
   streams are built is handed to every component that has a field `api_budget`.
 - `ConcurrentDeclarativeSource._connector_state_manager`: the state that the sync began with.
 - `ConcurrentDeclarativeSource._message_repository`: what it is given becomes a message of the sync.
+- `ConcurrentDeclarativeSource._concurrent_source`, and of it `ConcurrentSource._queue`: holds the records between the
+  threads that read them and the one that prints them.
 - `DefaultStream._cursor`, `._cursor_field`, `._supports_file_transfer`: decide who keeps the state, and how the stream
   is described in the catalog.
 - `requests.Response._content`, `._content_consumed`: a body that was read with a deadline becomes `content`.
@@ -36,11 +38,12 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 import source_backlog
 from source_backlog.components.space import Space
-from source_backlog.source import SourceBacklog
+from source_backlog.source import QUEUED_RECORDS, SourceBacklog
 
 PACKAGE = Path(source_backlog.__file__).parent
 NAMES = {
     "_api_budget",
+    "_concurrent_source",
     "_config",
     "_config_for_validation",
     "_connector_state_manager",
@@ -51,6 +54,7 @@ NAMES = {
     "_cursor_field",
     "_message_repository",
     "_migrate_and_transform_config",
+    "_queue",
     "_source_config",
     "_supports_file_transfer",
 }
@@ -203,6 +207,13 @@ def test_the_message_repository_is_the_one_that_a_read_empties(source: SourceBac
     else:
         messages = list(repository.consume_queue())
     assert [one.type for one in messages] == [Type.LOG]
+
+
+def test_the_queue_of_records_is_short(source: SourceBacklog) -> None:
+    queue: Any = source._concurrent_source._queue
+    assert queue.maxsize == QUEUED_RECORDS
+    repository: Any = source._message_repository
+    assert repository._queue is queue, "states and records no longer go through one queue"
 
 
 def test_the_cursor_of_a_stream_can_be_replaced(streams: dict[str, Any]) -> None:
