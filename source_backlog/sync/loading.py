@@ -130,7 +130,9 @@ class BacklogSource(Source):  # type: ignore[misc]
             )
         if isinstance(error, sqlalchemy.exc.OperationalError):
             return SyncError(f"The database cannot be reached or refuses the login: {error.orig}", USAGE)
-        return SyncError(f"The database refuses what PyAirbyte does: {text}")
+        # Without the statement and its parameters, which hold rows.
+        reason = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else text
+        return SyncError(f"The database refuses what PyAirbyte does: {reason}")
 
 
 class Catalog(CatalogProvider):  # type: ignore[misc]
