@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import venv
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -337,6 +338,8 @@ def rate_limit(bench: Bench) -> None:
     options = ("--rate-limit", f"read={reads},search={searches}", "--window-seconds", str(window))
     with EmulatorProcess("--issues", "150" if bench.quick else "480", "--projects", "6", *options) as emulator:
         for workers, share in ((2, 90), (8, 90), (8, 100)):
+            # The last program's window must be over.
+            time.sleep(window + 1)
             cost, _ = bench.connector(emulator, SOURCES, num_workers=workers, request_share_percent=share)
             counted = Counter(entry["category"] for entry in emulator.control("GET", "requests"))
             # All windows but the last are used up, and each but the first begins when the one before ends.
