@@ -10,6 +10,7 @@ from typing import Any
 
 from airbyte_cdk.models import (
     AirbyteMessage,
+    AirbyteRecordMessageFileReference,
     AirbyteStateMessage,
     AirbyteStream,
     ConfiguredAirbyteCatalog,
@@ -65,6 +66,8 @@ class Sync:
     logs: list[tuple[str, str]]
     errors: list[AirbyteMessage]
     requests: list[Request]
+    files: dict[str, list[AirbyteRecordMessageFileReference]]
+    """The file of each row, in the order of `rows`, for the streams that transfer files."""
 
     def warnings(self) -> list[str]:
         """The WARN lines."""
@@ -91,15 +94,18 @@ def sync(
     source = SourceBacklog(catalog=catalog, config=config, state=state)
     output = read(source, config, catalog, state, expecting_exception=fails)
     rows: dict[str, list[Row]] = defaultdict(list)
+    files: dict[str, list[AirbyteRecordMessageFileReference]] = defaultdict(list)
     for message in output.records:
         rows[message.record.stream].append(dict(message.record.data))
+        if message.record.file_reference:
+            files[message.record.stream].append(message.record.file_reference)
     if not fails:
         assert not output.errors, [error.trace.error.message for error in output.errors]
     latest = {message.state.stream.stream_descriptor.name: message.state for message in output.state_messages}
     logs = [(message.log.level.value, message.log.message) for message in output.logs]
     # A stream without a new state keeps its old one, as the platform does it.
     old = {message.stream.stream_descriptor.name: message for message in state or []}
-    return Sync(rows, list({**old, **latest}.values()), logs, output.errors, emulator.requests[before:])
+    return Sync(rows, list({**old, **latest}.values()), logs, output.errors, emulator.requests[before:], files)
 
 
 @dataclass

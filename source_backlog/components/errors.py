@@ -188,7 +188,12 @@ class BacklogErrorHandler(ErrorHandler):
         )
 
     def _interpret_success(self, response: requests.Response, path: str) -> ErrorResolution:
-        if not DOWNLOAD.search(path):
+        if DOWNLOAD.search(path):
+            # A file may be HTML too, but then it is sent as a file; a page for a person is not.
+            kind, sent_as = (response.headers.get(name, "") for name in ("Content-Type", "Content-Disposition"))
+            if kind.startswith("text/html") and not sent_as:
+                return _retry(f"{self._host} answered {path} with a page instead of a file.")
+        else:
             try:
                 body = body_of(response)
             except orjson.JSONDecodeError:

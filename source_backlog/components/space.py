@@ -52,7 +52,8 @@ class Space:
         self.quick = quick
         self.limits = RateLimits(share_percent)
         self.responses = SharedResponses()
-        self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=num_workers)
+        # A file keeps its connection after its request is answered: one per thread that looks ahead.
+        self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=2 * num_workers)
         self.slots = threading.BoundedSemaphore(num_workers)
         self.cursors: dict[str, Any] = {}
         self.file_streams: set[str] = set()

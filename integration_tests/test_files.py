@@ -1,0 +1,431 @@
+"""The four streams that transfer files: every byte, under its name, once, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airbyte_cdk.models import AirbyteStateMessage, AirbyteStateMessageSerializer, ConfiguredAirbyteCatalogSerializer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integration_tests.emulator import Emulator, Space
+from integration_tests.harness import EXPENSIVE, Sync, catalog_streams, configured, sync
+from source_backlog.components import files
+from source_backlog.components.files import LONGEST_NAME_BYTES, FileProgress, safe_name
+from source_backlog.components.requester import BacklogClient
+
+FILE_STREAMS = ["issue_attachment_files", "wiki_attachment_files", "document_attachment_files", "shared_file_contents"]
+DOWNLOAD = re.compile(r"^(issues|wikis|documents)/[^/]+/attachments/\d+$|^projects/\d+/files/\d+$")
+MIB = 1024 * 1024
+
+
+@pytest.fixture(autouse=True)
+def staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory in which a destination finds the files."""
+    folder = tmp_path / "staging"
+    folder.mkdir()
+    monkeypatch.setattr("airbyte_cdk.sources.utils.files_directory.AIRBYTE_STAGING_DIRECTORY", str(folder))
+    return folder
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the pauses between attempts."""
+    monkeypatch.setattr(BacklogClient, "_pause", lambda *_: 0.0)
+    monkeypatch.setattr(files.time, "sleep", lambda _: None)
+
+
+def contents(space: Space) -> dict[str, dict[int, Any]]:
+    """Everything in the space that has bytes, by stream and id."""
+    found: dict[str, dict[int, Any]] = {name: {} for name in FILE_STREAMS}
+    visible = space.visible_projects(space.user(None), contents=True)
+    for project in visible:
+        for issue in project.issues:
+            found["issue_attachment_files"] |= {each.id: each for each in issue.attachments}
+        if project.use_wiki:
+            for wiki in project.wikis.values():
+                found["wiki_attachment_files"] |= {each.id: each for each in wiki.attachments}
+        if project.use_document:
+            for document in project.documents.values():
+                if document.status_id == 1:
+                    found["document_attachment_files"] |= {each.id: each for each in document.attachments}
+        if project.use_file_sharing:
+            found["shared_file_contents"] |= {each.id: each for each in project.files.values() if each.type == "file"}
+    return found
+
+
+def downloads(result: Sync) -> list[str]:
+    """The paths of the requests for bytes."""
+    return [path for path in result.paths() if DOWNLOAD.search(path)]
+
+
+def fetched(result: Sync, stream: str = "issue_attachment_files") -> set[int]:
+    """The ids of the files that a sync gave, each checked against its reference."""
+    references = result.files[stream]
+    assert len(references) == len(result.rows[stream])
+    for row, reference in zip(result.rows[stream], references, strict=True):
+        path = Path(reference.staging_file_url)
+        assert path.stat().st_size == reference.file_size_bytes == row["size"]
+        assert str(path).endswith(reference.source_file_relative_path)
+    return {row["id"] for row in result.rows[stream]}
+
+
+def check_bytes(result: Sync, stream: str, expected: dict[int, Any]) -> None:
+    """Fail unless every file of a sync has the bytes and the name that the space has."""
+    for row, reference in zip(result.rows[stream], result.files[stream], strict=True):
+        original = expected[row["id"]]
+        assert Path(reference.staging_file_url).read_bytes() == original.content(), row
+        assert row["name"] == original.name
+        assert row["downloadUrl"].endswith(str(row["id"]))
+
+
+def with_attachments(count: int, *, size: int = 1000) -> Emulator:
+    """A space with a project `FILES` whose issues have so many attachments, four each."""
+    emulator = Emulator(seed=71, projects=1, issues=8)
+    space = emulator.space
+    project = space.create_project("FILES", "Files")
+    names = ["構成図.png", "見積書(最終版).xlsx", "report,final.csv", "ロゴ案①.svg"]
+    for number in range(count // 4):
+        space.advance(7)
+        given = [(name, (number * 37 + position * size) % (4 * size)) for position, name in enumerate(names)]
+        space.create_issue(project, f"課題 {number}", attachments=given)
+    return emulator
+
+
+ONLY = {"projects": ["FILES"]}
+STREAM = ["issue_attachment_files"]
+
+
+# --- all four streams ---
+
+
+def test_every_file_of_a_space_comes_with_its_bytes_and_its_name() -> None:
+    with Emulator(seed=72, projects=4, issues=200, shared_files=40) as emulator:
+        expected = contents(emulator.space)
+        first = sync(emulator, FILE_STREAMS)
+        for stream in FILE_STREAMS:
+            assert expected[stream], stream
+            assert fetched(first, stream) == set(expected[stream])
+            check_bytes(first, stream, expected[stream])
+            for row, reference in zip(first.rows[stream], first.files[stream], strict=True):
+                assert reference.source_file_relative_path.endswith(f"/{row['id']}/{row['name']}")
+        assert not first.warnings()
+        second = sync(emulator, FILE_STREAMS, first.state)
+        assert not downloads(second) and not any(second.rows.values())
+
+
+def test_a_file_row_is_the_metadata_row_and_where_it_came_from() -> None:
+    with Emulator(seed=73, projects=2, issues=60) as emulator:
+        pairs = {
+            "issue_attachment_files": "issue_attachments",
+            "wiki_attachment_files": "wiki_attachments",
+            "document_attachment_files": "document_attachments",
+            "shared_file_contents": "shared_files",
+        }
+        result = sync(emulator, [*pairs, *pairs.values()])
+        for stream, metadata in pairs.items():
+            rows = {row["id"]: row for row in result.rows[metadata] if row.get("type") != "directory"}
+            for row in result.rows[stream]:
+                assert {name: value for name, value in row.items() if name != "downloadUrl"} == rows[row["id"]]
+
+
+def test_only_these_four_transfer_files_and_the_others_never_download() -> None:
+    assert sorted(name for name, stream in catalog_streams().items() if stream.is_file_based) == sorted(FILE_STREAMS)
+    with Emulator(seed=74, projects=2, issues=30) as emulator:
+        result = sync(emulator, sorted(set(catalog_streams()) - set(FILE_STREAMS) - EXPENSIVE))
+        assert result.rows["issue_attachments"] and result.rows["shared_files"]
+        assert not downloads(result) and not result.files
+
+
+def test_new_files_and_new_contents_are_fetched_and_nothing_else() -> None:
+    with Emulator(seed=75, projects=1, issues=40) as emulator:
+        space, project = emulator.space, next(iter(emulator.space.projects.values()))
+        first = sync(emulator, FILE_STREAMS)
+        space.advance(5 * 86_400)
+        issue, wiki = project.issues[0], next(iter(project.wikis.values()))
+        document = next(each for each in project.documents.values() if each.status_id == 1)
+        changed, renamed = [each for each in project.files.values() if each.type == "file"][:2]
+        expected = {
+            "issue_attachment_files": {space.attach_file(issue, "新しい図.png", 77).id},
+            "wiki_attachment_files": {space.attach_file_to_wiki(wiki, "新しい図.png", 77).id},
+            "document_attachment_files": {space.attach_file_to_document(document, "新しい図.png", 77).id},
+            "shared_file_contents": {
+                space.add_shared_file(project, "/設計/新しい図.png", 77).id,
+                space.update_shared_file(changed, size=78).id,
+                space.update_shared_file(renamed, name="新しい名前.png").id,
+            },
+        }
+        space.update_issue(project.issues[1], summary="添付はそのまま")
+        second = sync(emulator, FILE_STREAMS, first.state)
+        for stream in FILE_STREAMS:
+            assert fetched(second, stream) == expected[stream]
+            check_bytes(second, stream, contents(space)[stream])
+        assert len(downloads(second)) == 6
+
+
+# --- a thousand files, and what happens on the way ---
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_thousand_attachments_with_interruptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken and failing answers all the way, a sync that dies in the middle, and its continuation."""
+    monkeypatch.setattr(files, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(files, "FILES_PER_SECOND_OF_PAUSE", 1_000_000)
+    with with_attachments(1000) as emulator:
+        expected = {each.id: each for issue in emulator.space.project("FILES").issues for each in issue.attachments}
+        assert len(expected) == 1000
+        for after in range(20, 1000, 90):
+            emulator.faults.add(r"/attachments/\d+$", kind="truncate", after=after)
+            emulator.faults.add(r"/attachments/\d+$", kind="reset", after=after + 20)
+            emulator.faults.add(r"/attachments/\d+$", status=503, after=after + 40)
+            emulator.faults.add(r"/attachments/\d+$", kind="html", status=200, after=after + 60)
+        emulator.faults.add(r"/attachments/\d+$", status=401, after=620, times=None)
+        first = sync(emulator, STREAM, fails=True, **ONLY)
+        assert first.errors
+        struck = [request.fault for request in first.requests if request.fault and DOWNLOAD.search(request.path[8:])]
+        assert {"truncate", "reset", "status", "html"} <= set(struck)
+        emulator.faults.clear()
+        second = sync(emulator, STREAM, first.state, **ONLY)
+        for result in (first, second):
+            check_bytes(result, STREAM[0], expected)
+        assert fetched(first) | fetched(second) == set(expected)
+        # What came after the last checkpoint comes again: the files that were under way, no more.
+        assert len(fetched(first)) > 500 and len(fetched(first) & fetched(second)) < 20
+        third = sync(emulator, STREAM, second.state, **ONLY)
+        assert not downloads(third) and not third.rows[STREAM[0]]
+
+
+def command(emulator: Emulator, folder: Path, staging: Path, setting: str = "") -> list[str]:
+    """A command that reads the attachments of `FILES` in a process of its own, and says at its end how large it was."""
+    (folder / "config.json").write_text(json.dumps(emulator.config(**ONLY)))
+    catalog = ConfiguredAirbyteCatalogSerializer.dump(configured(STREAM))
+    (folder / "catalog.json").write_text(json.dumps(catalog, default=str))
+    program = f"""
+import os, resource, sys
+os.environ["AIRBYTE_STAGING_DIRECTORY"] = {str(staging)!r}
+from source_backlog.components import files
+from source_backlog.run import run
+{setting}
+try:
+    run()
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+    options = ["read", "--config", str(folder / "config.json"), "--catalog", str(folder / "catalog.json")]
+    return [sys.executable, "-c", program, *options]
+
+
+def test_a_killed_process_leaves_a_state_that_goes_on(tmp_path: Path, staging: Path) -> None:
+    with with_attachments(400) as emulator:
+        expected = {each.id: each for issue in emulator.space.project("FILES").issues for each in issue.attachments}
+        emulator.server.latency = 0.005
+        arguments = command(
+            emulator, tmp_path, staging, "files.CHECKPOINT_SECONDS, files.FILES_PER_SECOND_OF_PAUSE = 0.0, 1_000_000"
+        )
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert process.stdout
+        arrived: list[dict[str, Any]] = []
+        state: list[AirbyteStateMessage] = []
+        for line in process.stdout:
+            message = json.loads(line)
+            if message["type"] == "RECORD":
+                arrived.append(message["record"])
+            if message["type"] == "STATE":
+                state = [AirbyteStateMessageSerializer.load(message["state"])]
+            if len(arrived) == 150:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+        process.wait()
+        rest = sync(emulator, STREAM, state, **ONLY)
+        check_bytes(rest, STREAM[0], expected)
+        for record in arrived:
+            path = Path(record["file_reference"]["staging_file_url"])
+            assert path.read_bytes() == expected[record["data"]["id"]].content()
+        before = {record["data"]["id"] for record in arrived}
+        assert before | fetched(rest) == set(expected)
+        assert state and len(before & fetched(rest)) < 20
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "fault", [{"status": 500}, {"kind": "reset"}, {"kind": "truncate"}, {"kind": "html", "status": 200}]
+)
+def test_a_file_that_fails_stops_nothing_and_is_tried_again(fault: dict[str, Any], staging: Path) -> None:
+    with with_attachments(20) as emulator:
+        issue = emulator.space.project("FILES").issues[2]
+        bad = issue.attachments[1]
+        emulator.faults.add(rf"/attachments/{bad.id}$", times=None, **fault)
+        first = sync(emulator, STREAM, **ONLY)
+        assert len(fetched(first)) == 19 and bad.id not in fetched(first)
+        (warning,) = first.warnings()
+        assert f"issues/{issue.id}/attachments/{bad.id}" in warning and "tried again next time" in warning
+        # Nothing half-finished lies about.
+        assert len([path for path in staging.rglob("*") if path.is_file()]) == 19
+        again = sync(emulator, STREAM, first.state, **ONLY)
+        assert not fetched(again) and len(again.warnings()) == 1
+        emulator.faults.clear()
+        emulator.space.advance(30 * 86_400)
+        third = sync(emulator, STREAM, again.state, **ONLY)
+        assert fetched(third) == {bad.id} and not third.warnings()
+        check_bytes(third, STREAM[0], {bad.id: bad})
+        assert not downloads(sync(emulator, STREAM, third.state, **ONLY))
+
+
+@pytest.mark.parametrize("status", [404, 403])
+def test_a_file_that_is_gone_or_refused_is_left_out_with_a_warning(status: int) -> None:
+    with with_attachments(20) as emulator:
+        issue = emulator.space.project("FILES").issues[2]
+        bad = issue.attachments[1]
+        emulator.faults.add(rf"/attachments/{bad.id}$", status=status, times=None)
+        first = sync(emulator, STREAM, **ONLY)
+        assert len(fetched(first)) == 19
+        (warning,) = first.warnings()
+        assert f"issues/{issue.id}/attachments/{bad.id}" in warning
+        # It is not asked for at every sync for ever.
+        second = sync(emulator, STREAM, first.state, **ONLY)
+        assert not downloads(second) and not second.warnings()
+
+
+def test_an_attachment_that_is_removed_while_the_sync_runs_stops_nothing() -> None:
+    with with_attachments(40) as emulator:
+        space, issue = emulator.space, emulator.space.project("FILES").issues[-1]
+        bad = issue.attachments[-1]
+
+        def remove(request: Any) -> None:
+            if "/attachments/" in request.path and bad in issue.attachments:
+                space.remove_attachment(issue, bad)
+
+        emulator.before_request(remove)
+        first = sync(emulator, STREAM, **ONLY)
+        assert len(fetched(first)) == 39
+        assert not downloads(sync(emulator, STREAM, first.state, **ONLY))
+
+
+def test_the_staging_directory_that_cannot_be_written_to_is_named(staging: Path) -> None:
+    (staging / "issue_attachment_files").write_text("a file where a directory has to be")
+    with with_attachments(4) as emulator:
+        result = sync(emulator, STREAM, fails=True, **ONLY)
+        messages = " ".join(str(error.trace.error.message) for error in result.errors)
+        assert "Could not write to the staging directory" in messages
+
+
+# --- limits ---
+
+
+def test_a_file_above_the_limit_is_left_out_with_one_warning() -> None:
+    with with_attachments(4) as emulator:
+        space, issue = emulator.space, emulator.space.project("FILES").issues[0]
+        fits, too_large = space.attach_file(issue, "ちょうど.bin", MIB), space.attach_file(issue, "大きい.bin", MIB + 1)
+        first = sync(emulator, STREAM, file_size_limit_mib=1, **ONLY)
+        assert fits.id in fetched(first) and too_large.id not in fetched(first)
+        (warning,) = first.warnings()
+        assert "大きい.bin" in warning and "limit of 1 MiB" in warning
+        assert not [path for path in downloads(first) if path.endswith(str(too_large.id))]
+        second = sync(emulator, STREAM, first.state, file_size_limit_mib=1, **ONLY)
+        assert not downloads(second) and not second.warnings()
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, staging: Path) -> None:
+    """A file of 200 MiB: the process that fetches it is hardly larger than one that fetches a small one."""
+    peaks = []
+    for size in (1000, 200 * MIB):
+        with with_attachments(0) as emulator:
+            space = emulator.space
+            issue = space.create_issue("FILES", "課題", attachments=[("大きい.bin", size)])
+            folder = tmp_path / str(size)
+            folder.mkdir()
+            done = subprocess.run(command(emulator, folder, staging), capture_output=True, text=True, check=True)
+            peaks.append(int(done.stderr.strip().splitlines()[-1]) / 1024)
+            (record,) = [json.loads(line) for line in done.stdout.splitlines() if '"RECORD"' in line]
+            path = Path(record["record"]["file_reference"]["staging_file_url"])
+            assert path.stat().st_size == size
+            assert path.read_bytes() == issue.attachments[0].content()
+    assert peaks[1] - peaks[0] < 30, f"{peaks} MiB"
+
+
+# --- names ---
+
+HOSTILE = [
+    "../../etc/passwd",
+    "/etc/passwd",
+    "..",
+    ".",
+    "",
+    "   ",
+    "a\x00b.txt",
+    "行\n行.txt",
+    "C:\\Windows\\system32",
+    "..\\..\\boot.ini",
+    "CON",
+    "nul.txt",
+    "名前" * 60 + ".pdf",
+    "x" * 300,
+    "a." + "b" * 300,
+    '<>:"|?*',
+    "trailing. ",
+    ".gitignore",
+    "🗂️ 資料.zip",
+]
+
+
+def test_hostile_names_stay_in_the_staging_directory(staging: Path, tmp_path: Path) -> None:
+    with with_attachments(0) as emulator:
+        space = emulator.space
+        given = [(name, 10 + number) for number, name in enumerate(HOSTILE)]
+        issue = space.create_issue("FILES", "課題", attachments=given)
+        result = sync(emulator, STREAM, **ONLY)
+        check_bytes(result, STREAM[0], {each.id: each for each in issue.attachments})
+        assert [row["name"] for row in result.rows[STREAM[0]]] == HOSTILE
+        inside = staging.resolve()
+        paths = {Path(reference.staging_file_url).resolve() for reference in result.files[STREAM[0]]}
+        assert len(paths) == len(HOSTILE)
+        assert all(path.is_relative_to(inside / STREAM[0]) for path in paths)
+        assert {path for path in tmp_path.rglob("*") if path.is_file()} == paths
+        assert {".gitignore", "🗂️ 資料.zip"} <= {path.name for path in paths}
+        assert {path.suffix for path in paths if path.name.startswith("名前")} == {".pdf"}
+
+
+@given(st.one_of(st.text(), st.sampled_from(HOSTILE), st.none(), st.integers()))
+def test_a_safe_name_is_one_legal_component(name: Any) -> None:
+    safe = safe_name(name)
+    assert 0 < len(safe.encode()) <= LONGEST_NAME_BYTES
+    assert safe not in (".", "..") and not re.search(r"[\x00-\x1f/\\:*?\"<>|]", safe)
+    assert len(Path("staging", safe).parts) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["構成図.png", "見積書(最終版).xlsx", "report,final.csv", ".env", "a b.txt", "ロゴ①.svg"]
+)
+def test_an_ordinary_name_is_kept(name: str) -> None:
+    assert safe_name(name) == name
+
+
+# --- what a position remembers ---
+
+
+def test_a_walk_of_days_forgets_no_file_that_was_attached_behind_it() -> None:
+    """The place is not later than the start of the walk, whatever stamps it has met."""
+    progress = FileProgress({}, "created")
+    progress.note({"id": 1, "created": "2999-01-01T00:00:00Z"})
+    position = progress.finished()
+    assert position["files"] < "2999"
+    assert [1, "2999-01-01T00:00:00Z"] in position["recent"]
+    later = FileProgress(position, "created")
+    assert not later.is_new({"id": 1, "created": "2999-01-01T00:00:00Z"})
+    assert later.is_new({"id": 2, "created": position["files"]})
+
+
+def test_a_position_is_small_when_the_walk_is_done() -> None:
+    progress = FileProgress({}, "created")
+    for number in range(1000):
+        progress.note({"id": number, "created": f"2025-{number % 12 + 1:02}-{number % 28 + 1:02}T00:00:00Z"})
+    assert len(progress.unfinished()["recent"]) == 1000
+    assert len(progress.finished()["recent"]) < 20
