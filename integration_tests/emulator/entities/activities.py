@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .projects import Project
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Activity(Entity):
     """``content`` is JSON, fixed when it happened. ``notifications`` show in the single GET only."""
 

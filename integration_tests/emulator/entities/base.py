@@ -57,6 +57,10 @@ class Entity:
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        # The generated one would print all that hangs together: the whole space.
+        return f"<{type(self).__name__} {getattr(self, 'id', '')}>"
+
     def shape(self) -> dict[str, Any]:
         raise NotImplementedError
 
@@ -82,7 +86,7 @@ class Shared(Entity):
             del self._fragment
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Named(Shared):
     """A priority or a resolution."""
 
@@ -93,7 +97,7 @@ class Named(Shared):
         return {"id": self.id, "name": self.name}
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Tag(Entity):
     id: int | str
     name: str
@@ -102,7 +106,7 @@ class Tag(Entity):
         return {"id": self.id, "name": self.name}
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Attachment(Entity):
     """``kind`` says of what: issue, wiki, document or pull_request. Document attachments have text ids elsewhere."""
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .projects import Project
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Document(Entity):
     """``status_id`` is 1 while active, 2 in the trash. ``json`` is ProseMirror JSON as text."""
 
@@ -51,7 +51,7 @@ class Document(Entity):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class DocumentReply(Entity):
     id: str
     comment: DocumentComment
@@ -77,7 +77,7 @@ class DocumentReply(Entity):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class DocumentComment(Entity):
     id: str
     document: Document

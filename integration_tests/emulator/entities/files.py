@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .people import User
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SharedFile(Entity):
     """A file or a directory; ``dir`` begins and ends with a slash."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .projects import Project
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Repository(Entity):
     id: int
     project: Project
@@ -56,7 +56,7 @@ class Repository(Entity):
 PULL_REQUEST_STATUSES = {1: "Open", 2: "Closed", 3: "Merged"}
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class PullRequest(Entity):
     id: int
     repository: Repository
@@ -128,7 +128,7 @@ class PullRequest(Entity):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class PullRequestComment(Entity):
     """``old_blob``, ``new_blob``, ``file_path`` and ``position`` are set on comments about a line of the diff."""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .projects import Category, CustomField, IssueType, Project, Status, Version
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ExternalLink(Entity):
     id: int
     type: str
@@ -38,7 +38,7 @@ class ExternalLink(Entity):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Change(Entity):
     """One entry of a change log. ``attachment`` is (id, name), ``attribute`` is (custom field id, type id)."""
 
@@ -71,7 +71,7 @@ class Change(Entity):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Issue(Entity):
     id: int
     project: Project
@@ -181,7 +181,7 @@ class Issue(Entity):
         return 1 if self.parent is None else self.parent.level() + 1
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Comment(Entity):
     """Every change of an issue's field is a comment too: with a change log, without content unless one was given."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .projects import Project
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class User(Shared):
     id: int
     user_id: str | None
@@ -84,7 +84,7 @@ class User(Shared):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Team(Entity):
     id: int
     name: str
@@ -108,7 +108,7 @@ class Team(Entity):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Star(Entity):
     """``receiver`` is the author of ``target``; the API shows the target only through ``url``."""
 
@@ -132,7 +132,7 @@ class Star(Entity):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Watching(Entity):
     id: int
     user: User
@@ -157,7 +157,7 @@ class Watching(Entity):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Notification(Entity):
     """One object shown in two places: in the receiver's list and inside the comment that caused it."""
 

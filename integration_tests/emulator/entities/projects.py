@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 USAGE_KINDS = ("issue", "wiki", "document", "file", "subversion", "git", "gitLFS", "pullRequest")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Project(Shared):
     id: int
     key: str
@@ -115,7 +115,7 @@ class Project(Shared):
         return [user for user in people.values() if user.active]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Status(Shared):
     id: int
     project_id: int
@@ -133,7 +133,7 @@ class Status(Shared):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class IssueType(Shared):
     id: int
     project_id: int
@@ -161,7 +161,7 @@ class IssueType(Shared):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Category(Shared):
     id: int
     project_id: int
@@ -177,7 +177,7 @@ class Category(Shared):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Version(Shared):
     """A version and a milestone are one resource."""
 
@@ -212,7 +212,7 @@ class Version(Shared):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class CustomItem(Shared):
     id: int
     name: str
@@ -222,7 +222,7 @@ class CustomItem(Shared):
         return {"id": self.id, "name": self.name, "displayOrder": self.display_order}
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class CustomField(Entity):
     """Types: 1 text, 2 text area, 3 number, 4 date, 5 single list, 6 multiple list, 7 checkboxes, 8 radio buttons.
 
@@ -309,7 +309,7 @@ class CustomField(Entity):
         return str(value)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Webhook(Entity):
     id: int
     name: str

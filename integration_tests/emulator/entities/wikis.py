@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .projects import Project
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class WikiVersion(Entity):
     page_id: int
     version: int
@@ -34,7 +34,7 @@ class WikiVersion(Entity):
         }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Wiki(Entity):
     id: int
     project: Project
