@@ -218,9 +218,7 @@ def read_relations(tables: dict[str, Table], keys: dict[str, list[str]]) -> list
     one relation. A column that merely repeats a column of a parent (`projectId` beside `issueId`) makes none:
     the parent leads there.
     """
-    everything = [
-        relation for child, columns in tables.items() for relation in _relations_of(child, columns, keys)
-    ]
+    everything = [relation for child, columns in tables.items() for relation in _relations_of(child, columns, keys)]
     known = {(relation.child, relation.columns, relation.parent) for relation in everything}
     owners: dict[str, set[str]] = {}
     for relation in everything:
@@ -229,9 +227,7 @@ def read_relations(tables: dict[str, Table], keys: dict[str, list[str]]) -> list
     return [
         relation
         for relation in everything
-        if not any(
-            (owner, relation.columns, relation.parent) in known for owner in owners.get(relation.child, ())
-        )
+        if not any((owner, relation.columns, relation.parent) in known for owner in owners.get(relation.child, ()))
     ]
 
 

@@ -12,7 +12,9 @@ CONFIG = {"domain": "acme.backlog.jp", "credentials": {"auth_type": "api_key", "
 
 def plain_source() -> ConcurrentDeclarativeSource:
     """The manifest as `source-declarative-manifest` runs it: without `SourceBacklog`."""
-    return ConcurrentDeclarativeSource(config=CONFIG, source_config=yaml.safe_load(MANIFEST.read_text(encoding="utf-8")))
+    return ConcurrentDeclarativeSource(
+        config=CONFIG, source_config=yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
+    )
 
 
 def test_the_manifest_alone_gives_the_spec() -> None:
