@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from integration_tests.emulator import Emulator
@@ -29,7 +29,7 @@ def histories(family: str) -> st.SearchStrategy[tuple[str, list[Any]]]:
     sync = st.tuples(
         st.lists(change, max_size=8),
         # Changes before the n-th request.
-        st.lists(st.tuples(st.integers(0, 40), change), max_size=8),
+        st.lists(st.tuples(st.one_of(st.integers(0, 12), st.integers(0, 40)), change), max_size=8),
         # How much of the output arrives; at which request the key is refused; how many activities Backlog keeps.
         st.one_of(st.just(1.0), st.floats(0, 1)),
         st.one_of(st.none(), st.none(), st.integers(0, 40)),
@@ -52,7 +52,8 @@ def live(reader: Reader, world: World, syncs: list[Any]) -> None:
             world.act(*action)
         if keep is not None:
             world.trim(keep)
-        waiting = sorted(during, key=lambda step: step[0])
+        again = [(number + 1 + step[2] % 5, step) for number, step in during if step[0] == "blink"]
+        waiting = sorted([*during, *again], key=lambda step: step[0])
         numbered = count()
 
         def happen(_: Any, waiting: Any = waiting, numbered: Any = numbered) -> None:
@@ -75,17 +76,23 @@ def live(reader: Reader, world: World, syncs: list[Any]) -> None:
     derandomize=not HISTORIES,
     deadline=None,
     database=None,
+    # Making a failing history smaller takes minutes.
+    phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 @given(
     seed=st.integers(0, 5),
     inclusive=st.booleans(),
+    archived_readable=st.booleans(),
     history=st.sampled_from(sorted(FAMILIES)).flatmap(histories),
 )
-def test_after_a_quiet_sync_nothing_is_missing(seed: int, inclusive: bool, history: tuple[str, list[Any]]) -> None:
+def test_after_a_quiet_sync_nothing_is_missing(
+    seed: int, inclusive: bool, archived_readable: bool, history: tuple[str, list[Any]]
+) -> None:
     family, syncs = history
     world = World(seed)
-    with Emulator(space=world.space, settings={"inclusive_ids": inclusive}) as emulator:
+    readings = {"inclusive_ids": inclusive, "archived_readable": archived_readable}
+    with Emulator(space=world.space, settings=readings) as emulator:
         reader = Reader(emulator, FAMILIES[family])
         live(reader, world, syncs)
         world.show()

@@ -13,6 +13,7 @@ import requests
 from integration_tests.emulator import Emulator, Request, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import differences, primary_key, sync
+from integration_tests.histories import one_manifest
 
 Change = Callable[[Space, Any], Any]
 
@@ -98,6 +99,12 @@ LISTS = [
 def later(space: Space) -> Space:
     space.advance(1)
     return space
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fast() -> Iterator[None]:
+    with one_manifest():
+        yield
 
 
 @pytest.fixture(params=LISTS, ids=lambda each: each.stream)
@@ -215,7 +222,8 @@ def test_streams_that_share_pages_go_the_same_way_back(filled: tuple[Emulator, L
     result = sync(emulator, [each.stream, sibling])
     ids = [row["id"] for row in result.rows[each.stream]]
     assert {thing.id for thing in objects} - {thing.id for thing in doomed} <= set(ids)
-    assert len(pages(emulator, each)) == 4, "three pages and one step back, for both streams"
+    asked = [(page.value("offset"), page.value("count")) for page in pages(emulator, each)]
+    assert len(asked) == len(set(asked)) <= 5, "three pages, one step back and what it takes, for both streams"
 
 
 def test_rows_updated_and_inserted_between_pages_hide_no_other(filled: tuple[Emulator, List, list[Any]]) -> None:
