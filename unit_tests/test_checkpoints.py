@@ -2,7 +2,9 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -351,3 +353,31 @@ def test_when_no_name_matches_the_sync_stops(run: Callable[..., Run], config: An
 def test_the_state_is_json(run: Callable[..., Run]) -> None:
     sync = run(STATE_OF_0_1_0)
     assert json.loads(json.dumps(sync.cursor.state)) == STATE_OF_0_1_0
+
+
+def test_a_stream_can_end_while_another_one_waits_for_room_in_the_queue(
+    config: Any, space: Space, fake: Callable[..., Any]
+) -> None:
+    """A worker waits until the main thread has taken something from the queue; the main thread must not wait for it."""
+    waiting, room = threading.Event(), threading.Event()
+
+    class FullQueue(InMemoryMessageRepository):
+        def emit_message(self, message: AirbyteMessage) -> None:
+            waiting.set()
+            assert room.wait(10), "the main thread has not come back to the queue"
+            super().emit_message(message)
+
+    reading = Run(config, fake({}), space, None)
+    reading.messages = FullQueue()
+    reading.cursor.bind(ConnectorStateManager([]), reading.messages)
+    ended = Run(config, fake({}), space, None, name="wikis")
+    with ThreadPoolExecutor(2) as pool:
+        worker = pool.submit(reading.cursor.close_partition, Partition(of(1)))  # type: ignore[arg-type]
+        assert waiting.wait(5)
+        main = pool.submit(ended.cursor.ensure_at_least_one_state_emitted)
+        try:
+            main.result(5)
+        finally:
+            room.set()
+        worker.result(5)
+    assert ended.emitted() and reading.emitted()

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import InitVar, dataclass
@@ -96,6 +97,7 @@ class Checkpoints(PartitionRouter, Cursor):
         self._pending: dict[Any, Position] = {}
         self._output: tuple[ConnectorStateManager, MessageRepository] | None = None
         self._emit_again = 0.0
+        self._one_at_a_time = threading.Lock()
         if self.cursor_field:
             self.api_budget.cursors[self.name] = self
 
@@ -192,13 +194,18 @@ class Checkpoints(PartitionRouter, Cursor):
         self._emit()
 
     def _commit(self, key: Any) -> None:
-        with self.api_budget.lock:
-            if key in self._pending:
-                self._positions[key] = self._pending.pop(key)
-            if time.monotonic() >= self._emit_again:
+        # Workers of a stream emit one after the other, so that an older state never follows a newer one.
+        with self._one_at_a_time:
+            with self.api_budget.lock:
+                if key in self._pending:
+                    self._positions[key] = self._pending.pop(key)
+                due = time.monotonic() >= self._emit_again
+            if due:
                 self._emit()
 
     def _emit(self) -> None:
+        # A worker may wait here until the main thread has made room in the queue, and the main thread comes here too,
+        # for streams whose workers are done: so nothing that both lock may be held while a message is emitted.
         if self._output is None:
             return
         state_manager, messages = self._output
