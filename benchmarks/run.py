@@ -250,13 +250,11 @@ def lower_bound(bench: Bench) -> None:
         with EmulatorProcess("--issues", str(issues), "--projects", "10") as emulator:
             cost, output = bench.connector(emulator, streams, num_workers=8)
             projects = emulator.control("GET", "truth/projects")
-            per_project: Counter[int] = Counter()
             per_issue: Counter[int] = Counter()
             activities = 0
             for message in messages(output, "RECORD"):
                 stream, row = message["record"]["stream"], message["record"]["data"]
                 if stream == "issues":
-                    per_project[row["projectId"]] += 1
                     per_issue[row["id"]] += 0
                 elif stream == "issue_comments":
                     per_issue[row["issueId"]] += 1
@@ -264,7 +262,7 @@ def lower_bound(bench: Bench) -> None:
                     activities += 1
             bound = (
                 1
-                + sum(max(1, math.ceil(per_project[project["id"]] / 100)) for project in projects)
+                + math.ceil(len(per_issue) / 100)
                 + sum(max(1, math.ceil(number / 100)) for number in per_issue.values())
                 + math.ceil(activities / 100)
             )

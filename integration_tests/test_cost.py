@@ -111,20 +111,18 @@ def sizes(rows: Sequence[dict[str, Any]], column: str, owners: Iterable[Any]) ->
 
 
 def lower_bound(emulator: Emulator) -> int:
-    """The least number of requests that a first load of `CORE` and `PROJECT_LISTS` can cost.
+    """The least number of requests that a first load of `CORE` and `PROJECT_LISTS` can cost (docs/limits-and-cost.md).
 
-    One for the list of projects; for each project its pages of 100 issues and the lists; for each issue its pages of
-    100 comments, at least one, because nothing in an issue tells whether it has comments; the pages of the activity
-    feed:
+    One for the list of projects, a page per 100 issues, the lists of each project, a page per 100 comments of each
+    issue, at least one, because nothing in an issue tells whether it has comments, and a page per 100 activities:
 
-        1 + sum over projects (max(1, ceil(issues / 100)) + lists) + sum over issues max(1, ceil(comments / 100))
+        1 + ceil(issues / 100) + projects * lists + sum over issues max(1, ceil(comments / 100))
           + ceil(activities / 100)
     """
-    projects = [project["id"] for project in emulator.truth("projects")]
-    issues = emulator.truth("issues")
+    projects, issues = emulator.truth("projects"), emulator.truth("issues")
     return (
         1
-        + pages(sizes(issues, "projectId", projects))
+        + pages([len(issues)])
         + len(projects) * len(PROJECT_LISTS)
         + pages(sizes(emulator.truth("issue_comments"), "issueId", [issue["id"] for issue in issues]))
         + pages([len(emulator.truth("activities"))])
