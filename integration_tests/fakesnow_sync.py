@@ -8,7 +8,6 @@ identifiers in quotes, or anything of a real Snowflake.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,9 +45,7 @@ class Loading(loading.SnowflakeLoading):
         with self.get_sql_connection() as connection:
             for file in files:
                 for line in loading._lines(file):
-                    # fakesnow makes 1970 of a null that is cast to a time stamp.
-                    row = {column: value for column, value in json.loads(line).items() if value is not None}
-                    connection.execute(statement, {"row": json.dumps(row)})
+                    connection.execute(statement, {"row": line.decode()})
         return name
 
 

@@ -19,6 +19,8 @@ duckdb = pytest.importorskip("duckdb")
 
 from integration_tests.emulator import Emulator  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parent.parent / "models"
 ZONE = ZoneInfo("Asia/Tokyo")
 STREAMS = "activities,deletions,issue_changelogs,issue_milestones,issues,projects,statuses,versions"

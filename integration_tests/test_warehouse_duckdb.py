@@ -15,6 +15,8 @@ duckdb = pytest.importorskip("duckdb", reason="DuckDB comes with PyAirbyte")
 from integration_tests.emulator import Emulator  # noqa: E402
 from integration_tests.warehouse import STREAMS, Command, change, compare, live_through  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def rows_of(file: Path) -> Any:
     def table(name: str) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ psycopg2 = pytest.importorskip("psycopg2", reason="psycopg2 comes with PyAirbyte
 from integration_tests.emulator import Emulator  # noqa: E402
 from integration_tests.warehouse import STREAMS, Command, live_through  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 # Characters that a URL would stumble over.
 PASSWORD = "p@ss/w:rd %41?#"
 
