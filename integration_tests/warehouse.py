@@ -186,7 +186,7 @@ def live_through(command: Command, table: Table, between: Callable[[], None] = l
     compare(command.emulator, table)
     between()
     change(command.emulator)
-    command.killed_while_writing(seconds=1.0)
+    command.killed_while_writing(seconds=0.3)
     before = len(command.emulator.requests)
     output, _ = command.run()
     assert "Requests: " in output
