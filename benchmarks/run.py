@@ -9,6 +9,7 @@ needed first. `--quick` takes small spaces, to try the command. Without names, a
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -20,10 +21,10 @@ import tempfile
 import time
 import venv
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -176,70 +177,60 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
         print("| " + " | ".join(map(shown, row)) + " |", flush=True)
 
 
+Program = Callable[[Any], tuple[Cost, Path]]
+
+
+def in_turn(bench: Bench, programs: Mapping[str, Program], states: Mapping[str, Any]) -> tuple[Any, dict[str, Path]]:
+    """The least cost of each program, which goes on from its state, and what it left behind in the last round."""
+    costs: dict[str, list[Cost]] = defaultdict(list)
+    left: dict[str, Path] = {}
+    for _ in range(bench.rounds):
+        for name, program in programs.items():
+            cost, path = program(states.get(name))
+            costs[name].append(cost)
+            if name in left and left[name].is_file():
+                left[name].unlink()
+            left[name] = path
+    return {name: best(found) for name, found in costs.items()}, left
+
+
 def side_by_side(bench: Bench) -> None:
-    """The stream `issues`: three programs, three kinds of sync, three sizes."""
+    """The stream `issues`: the programs, three kinds of sync, three sizes."""
     rows: list[Sequence[Any]] = []
+
+    def note(issues: int, kind: str, costs: Mapping[str, Cost]) -> None:
+        loop = costs["bare loop"].cpu
+        for name, cost in costs.items():
+            figures = [cost.records, cost.requests, cost.cpu, cost.cpu / loop]
+            rows.append([issues, kind, name, *figures, round(cost.records / cost.cpu), round(cost.memory)])
+
     for issues in (300, 600, 1200) if bench.quick else (2_000, 10_000, 50_000):
         with EmulatorProcess("--issues", str(issues), "--projects", "10", "--comments-per-issue", "1") as emulator:
             # A quiet week, so that the day that is read again is not the busiest one.
             emulator.control("POST", "clock", advance=7 * DAY)
-            programs: dict[str, Callable[[Any], tuple[Cost, Any]]] = {
-                "bare loop": lambda state, it=emulator: bench.bare(it, state),
-                "connector": lambda state, it=emulator: bench.connector(it, ["issues"], state),
-                "dlt, extract": lambda state, it=emulator: bench.dlt(it, "extract", state),
-                "dlt, extract to load": lambda state, it=emulator: bench.dlt(it, "run", state),
+            programs: dict[str, Program] = {
+                "bare loop": partial(bench.bare, emulator),
+                "connector": partial(bench.connector, emulator, ["issues"]),
+                "dlt, extract": partial(bench.dlt, emulator, "extract"),
+                "dlt, to files": partial(bench.dlt, emulator, "run"),
+                "dlt, to files, not flattened": partial(bench.dlt, emulator, "json"),
             }
-            states: dict[str, Any] = dict.fromkeys(programs)
-
-            def rounds(
-                kind: str, programs: Any = programs, states: Any = states, issues: int = issues
-            ) -> dict[str, Any]:
-                costs: dict[str, list[Cost]] = defaultdict(list)
-                after: dict[str, Any] = {}
-                for _ in range(bench.rounds):
-                    for name, program in programs.items():
-                        cost, left = program(states[name])
-                        costs[name].append(cost)
-                        if kind == "first load" and name == "connector":
-                            after[name] = bench.state(left)
-                            left.unlink()
-                        elif name not in after:
-                            after[name] = left
-                loop = best(costs["bare loop"])
-                for name in programs:
-                    cost = best(costs[name])
-                    rows.append(
-                        [
-                            issues,
-                            kind,
-                            name,
-                            cost.records,
-                            cost.requests,
-                            cost.cpu,
-                            cost.cpu / loop.cpu,
-                            round(cost.records / cost.cpu),
-                            round(cost.memory),
-                        ]
-                    )
-                return after
-
-            states.update(rounds("first load"))
-            rounds("nothing changed")
+            costs, left = in_turn(bench, programs, {})
+            note(issues, "first load", costs)
+            states = {**left, "connector": bench.state(left["connector"])}
+            costs, _ = in_turn(bench, programs, states)
+            note(issues, "nothing changed", costs)
             emulator.control("POST", "clock", advance=DAY)
-            for number, issue in enumerate(all_issues(emulator)):
-                if number % 100 == 0:
-                    emulator.control("POST", "change/update_issue", issue=issue, summary=f"changed {number}")
-            rounds("1 % changed")
+            ids = (message["record"]["data"]["id"] for message in messages(left["connector"], "RECORD"))
+            for issue in itertools.islice(ids, 0, None, 100):
+                emulator.control("POST", "change/update_issue", issue=issue, summary=f"changed {issue}")
+            costs, _ = in_turn(bench, programs, states)
+            note(issues, "1 % changed", costs)
     table(
         "The stream issues",
         ["issues", "sync", "program", "records", "requests", "CPU s", "CPU / loop", "records / CPU s", "peak MiB"],
         rows,
     )
-
-
-def all_issues(emulator: EmulatorProcess) -> list[int]:
-    """The ids of the issues that the user of the key sees."""
-    return [issue["id"] for issue in emulator.control("GET", "truth/issues")]
 
 
 def lower_bound(bench: Bench) -> None:

@@ -1,10 +1,10 @@
 """dlt's `rest_api` source doing the same: the issues of each project, in pages of 100, into JSON lines.
 
-    python with_dlt.py <config.json> <directory> extract|run
+    python with_dlt.py <config.json> <directory> extract|run|json
 
 `extract` is dlt's first stage alone: the rows are on disk as JSON lines, typed and deduplicated by the cursor, as the
-connector's are on its standard output. `run` normalizes and loads them into files as well. The directory holds the
-pipeline's state.
+connector's are on its standard output. `run` normalizes and loads them into files as well: a table for each list inside
+an issue, or with `json` one row per issue, as Airbyte has it. The directory holds the pipeline's state.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ def main(config_file: str, directory: str, stages: str) -> None:
             ],
         }
     )
+    if stages == "json":
+        source.max_table_nesting = 0
     pipeline = dlt.pipeline(
         "backlog",
         pipelines_dir=str(Path(directory) / "pipelines"),
