@@ -151,7 +151,7 @@ def test_a_body_of_any_kind_leaves_the_status_to_decide(
 @pytest.mark.parametrize("content", [b"[]", b"{}", b'[{"id":1}]', b' {"id":1}\n'])
 def test_a_json_object_or_list_is_a_success(handler: BacklogErrorHandler, response: Answer, content: bytes) -> None:
     for content_type in ("application/json;charset=utf-8", "application/json", "text/plain", ""):
-        resolution = handler.interpret_response(response(200, content, content_type=content_type))
+        resolution = handler.interpret_response(response(200, content, "space", content_type=content_type))
         assert resolution.response_action == ResponseAction.SUCCESS
 
 

@@ -20,6 +20,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import (
 )
 
 from source_backlog.components.config import other_addresses
+from source_backlog.components.shapes import Unreadable, fit
 from source_backlog.components.space import Space
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
@@ -63,6 +64,12 @@ def body_of(response: requests.Response) -> Any:
     return memo["backlog_body"]
 
 
+def replace_body(response: requests.Response, body: Any) -> None:
+    """Put `body` into the place of what was received, for whoever decodes the response anew."""
+    response.__dict__["backlog_body"] = body
+    response._content = orjson.dumps(body)
+
+
 def error_of(response: requests.Response) -> tuple[int | None, str]:
     """Code and message of the first error of an error body; `(None, "")` when the body has none."""
     try:
@@ -72,7 +79,8 @@ def error_of(response: requests.Response) -> tuple[int | None, str]:
     errors = body.get("errors") if isinstance(body, Mapping) else None
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], Mapping) else {}
     code = first.get("code")
-    return (code if isinstance(code, int) else None), str(first.get("message") or "")
+    message = "".join(letter if letter.isprintable() else " " for letter in str(first.get("message") or "")[:200])
+    return (code if isinstance(code, int) else None), message
 
 
 @dataclass
@@ -198,13 +206,21 @@ class BacklogErrorHandler(ErrorHandler):
                 body = body_of(response)
             except orjson.JSONDecodeError:
                 body = None
-            if not (
-                isinstance(body, dict) or (isinstance(body, list) and all(isinstance(entry, dict) for entry in body))
-            ):
+            if not isinstance(body, dict | list):
                 return _retry(
                     f"{self._host} answered {path} with something that is not JSON of Backlog. If this persists: "
                     f"{domain_hint(self._host)}"
                 )
+            try:
+                gone = fit(body, path)
+            except Unreadable as error:
+                return _retry(
+                    f"{self._host} answered {path} with {error}, as Backlog does not. If this persists: "
+                    f"{domain_hint(self._host)} Or report it."
+                )
+            if gone:
+                replace_body(response, body)
+                warn_once(self.api_budget, f"Left out of {path}, because it cannot be read: {gone}.")
         return ErrorResolution(ResponseAction.SUCCESS)
 
     def _unauthenticated(self) -> ErrorResolution:

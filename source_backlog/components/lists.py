@@ -95,7 +95,7 @@ class Categories(RecordExtractor):
     def extract_records(self, response: requests.Response) -> Iterable[Row]:
         """The categories with their current window."""
         for category, window in (body_of(response).get("rateLimit") or {}).items():
-            yield {"category": category, **window}
+            yield {"category": category, **(window or {})}
 
 
 @dataclass
