@@ -130,14 +130,14 @@ def test_no_private_name_of_our_own_hides_one_of_the_cdk() -> None:
         assert ours & cdk_names(one) <= {"_abc_impl"}, one
 
 
-def test_config_is_what_the_streams_are_built_with(source: SourceBacklog) -> None:
+def test_config_is_what_the_streams_are_built_with(source: SourceBacklog, tmp_path: Path) -> None:
     fresh = SourceBacklog()
     assert fresh._config == {} == fresh._config_for_validation, "look at ConcurrentDeclarativeSource.__init__"
     typed = {
         "domain": " HTTPS://Acme.backlog.jp/dashboard ",
         "credentials": {"auth_type": "api_key", "api_key": "key"},
     }
-    fresh.configure(typed, "")
+    fresh.configure(typed, str(tmp_path))
     assert fresh._config["domain"] == "acme.backlog.jp"
     assert fresh._config_for_validation["domain"] == "acme.backlog.jp"
     (stream,) = [one for one in fresh.streams(fresh._config) if one.name == "issues"]
