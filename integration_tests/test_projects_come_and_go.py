@@ -49,7 +49,7 @@ def emulator() -> Iterator[Emulator]:
 
 def fill(space: Any, project: Any) -> None:
     """Rows of every incremental stream."""
-    by = project.members[0]
+    by = next(user for user in project.all_members() if user is not space.user(None))
     file = space.add_shared_file(project, f"/設計/図 {len(project.files)}.png", by=by)
     version = space.create_version(project, f"1.{len(project.versions)}", by=by)
     category = space.create_category(project, "画面")
@@ -57,6 +57,9 @@ def fill(space: Any, project: Any) -> None:
         project, "課題", by=by, attachments=[("a.png", 1)], versions=[version], milestones=[version],
         categories=[category], notify=[None],
     )  # fmt: skip
+    for field in project.custom_fields:
+        if field.type_id == 1:
+            space.update_issue(issue, custom_fields={field: "値"}, by=by)
     space.relate_issues(issue, project.issues[0], by=by)
     space.link_shared_file(issue, file, by=by)
     space.add_star(issue, by=by)
