@@ -1,4 +1,4 @@
-"""Airbyte's standard tests against the emulator, for both ways to authenticate and for the options that change schemas."""
+"""Airbyte's standard tests against the emulator, for both ways to authenticate and for options that change schemas."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import (
 )
 
 from source_backlog.components.config import other_addresses
-from source_backlog.components.shapes import Unreadable, fit
+from source_backlog.components.shapes import Misshapen, fit
 from source_backlog.components.space import Space
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
@@ -213,7 +213,7 @@ class BacklogErrorHandler(ErrorHandler):
                 )
             try:
                 gone = fit(body, path)
-            except Unreadable as error:
+            except Misshapen as error:
                 return _retry(
                     f"{self._host} answered {path} with {error}, as Backlog does not. If this persists: "
                     f"{domain_hint(self._host)} Or report it."

@@ -188,8 +188,8 @@ class CommentRetriever(PerIssueRetriever):
     def of_one(self, issue: Row, found: list[Row]) -> Iterable[Row]:
         """The rows of one issue's comments; none when it has moved to another project, whose feed names it too."""
         for comment in found:
-            under(comment, projectId=issue["projectId"], issueId=issue["id"], issueKey=issue.get("issueKey"))
-            if comment["projectId"] == issue["projectId"]:
+            under(comment, projectId=issue.get("projectId"), issueId=issue["id"], issueKey=issue.get("issueKey"))
+            if comment.get("projectId") == issue.get("projectId"):
                 yield from MAKE[self.make](comment)
 
 

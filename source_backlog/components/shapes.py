@@ -13,7 +13,6 @@ _NEEDED = (
     (re.compile(r"^users/myself/recentlyViewed"), ()),
     (re.compile(r"^wikis/[^/]+/history$"), ("version",)),
     (re.compile(r"/pullRequests$"), ("id", "number")),
-    (re.compile(r"^issues$"), ("id", "projectId")),
 )
 _SINGLE = re.compile(r"^(users/myself|issues/[^/]+|wikis/[^/]+|documents/(?!tree$)[^/]+)$")
 _TREE = "documents/tree"
@@ -40,14 +39,14 @@ _RATE_LIMIT = dict.fromkeys(("read", "search", "update", "icon"), _OBJECT)
 _MOST_DIGITS = 18
 
 
-class Unreadable(ValueError):
+class Misshapen(ValueError):
     """The answer cannot be read; the text says why."""
 
 
 def fit(body: Object | list[Any], path: str) -> str:
     """Edit `body` in place so that the components can read it; returns what had to go ("" if all fits).
 
-    Ids that come as text become numbers. Raises `Unreadable` when an object or an entry of the list is none, or has no
+    Ids that come as text become numbers. Raises `Misshapen` when an object or an entry of the list is none, or has no
     key: to leave it out would make a full page look like the last one.
 
     Why: a missing id, or a text in the place of an object, would end a stream in the middle with nothing for the
@@ -55,20 +54,20 @@ def fit(body: Object | list[Any], path: str) -> str:
     """
     gone: Counter[str] = Counter()
     if path != _TREE and _is_too_deep(body):
-        raise Unreadable("something nested too deeply")
+        raise Misshapen("something nested too deeply")
     if isinstance(body, dict):
         with_id = bool(_SINGLE.search(path))
         if with_id and not _has_key(body, "id", path):
-            raise Unreadable("an object without a usable id")
+            raise Misshapen("an object without a usable id")
         _tidy(body, _FIELDS if with_id else _OF_SINGLE.get(path, {}), gone)
     else:
         fields = _ACTIVITIES if path.endswith("activities") else _FIELDS
         needed = next((names for pattern, names in _NEEDED if pattern.search(path)), ("id",))
         for entry in body:
             if not isinstance(entry, dict):
-                raise Unreadable("an entry that is no object")
+                raise Misshapen("an entry that is no object")
             if missing := [name for name in needed if not _has_key(entry, name, path)]:
-                raise Unreadable(f"an entry without a usable {missing[0]}")
+                raise Misshapen(f"an entry without a usable {missing[0]}")
             _tidy(entry, fields, gone)
     return ", ".join(f"{number} {what}" for what, number in sorted(gone.items()))
 
