@@ -76,7 +76,8 @@ class Checkpoints(PartitionRouter, Cursor):
     emits a checkpoint every ten minutes at most (`ConcurrentPerPartitionCursor`, airbyte-cdk 7.39).
 
     Here the retriever says how far it has come (`advance`), whatever it has emitted, a new partition starts from
-    the beginning, and a checkpoint follows each partition. The state has the CDK's own shape:
+    the beginning, and a checkpoint follows each partition, or some that end within a moment (`_emit`). The state has
+    the CDK's own shape:
     `{"states": [{"partition": {"projectId": 1}, "cursor": {"updated": "2026-01-31T09:00:00Z", "activity": 7}}]}`.
 
     With `by: space` there is one partition, `{}`. With `feature` (a flag of the project, such as `useWiki`)
