@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import ssl
 import subprocess
@@ -14,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airbyte_cdk.models import Status
 
 from integration_tests.commands import assert_readable, command, quickly
 from integration_tests.emulator import Emulator
+from integration_tests.harness import catalog_streams, configured
+from source_backlog import SourceBacklog
 from source_backlog.components.errors import domain_hint
 
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -391,3 +395,20 @@ def test_the_console_script_ends_as_the_protocol_wants(emulator: Emulator, tmp_p
         )
         assert (ended.returncode, ended.stderr) == (status, "")
         assert [json.loads(line) for line in ended.stdout.splitlines()][-1]["connectionStatus"]["status"] == wanted
+
+
+def test_a_source_that_was_checked_still_discovers_and_reads_everything() -> None:
+    with Emulator(seed=3, projects=2, issues=12) as emulator:
+        config = emulator.config()
+        catalog = configured(["issues", "statuses"])
+        source = SourceBacklog(catalog=catalog, config=config)
+        assert source.check(logging.getLogger(), config).status == Status.SUCCEEDED
+        assert {stream.name for stream in source.discover(logging.getLogger(), config).streams} == set(
+            catalog_streams()
+        )
+        assert not source.space.quick
+        read = {
+            message.record.stream for message in source.read(logging.getLogger(), config, catalog) if message.record
+        }
+        assert read == {"issues", "statuses"}
+        assert len(source.streams(config)) == len(catalog_streams())

@@ -51,6 +51,7 @@ class SourceBacklog(YamlDeclarativeSource):
         # The CDK fills its queue with up to 10,000 records before it prints them: a hundred MiB of issues.
         self._concurrent_source._queue.maxsize = QUEUED_RECORDS
         self._selected = [configured.stream.name for configured in catalog.streams] if catalog else []
+        self._only: Collection[str] | None = None
         self._checking = False
         self._discovering = False
         self.space = Space()
@@ -72,7 +73,13 @@ class SourceBacklog(YamlDeclarativeSource):
         self.space.discovering = self._discovering
         # The factory hands this to every component that has a field `api_budget`: see `Space`.
         self._constructor._api_budget = self.space  # type: ignore[assignment]
-        streams = super().streams(config)
+        # The CDK builds all streams of the manifest, whatever is selected: most of the start-up time.
+        declared = self._source_config["streams"]
+        self._source_config["streams"] = [one for one in declared if self._only is None or one["name"] in self._only]
+        try:
+            streams = super().streams(config)
+        finally:
+            self._source_config["streams"] = declared
         for stream in streams:
             cursor = self.space.cursors.get(stream.name)
             if cursor is not None and isinstance(stream, DefaultStream):
@@ -87,7 +94,10 @@ class SourceBacklog(YamlDeclarativeSource):
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
         """The catalog of all streams; asks Backlog only for what the options make depend on it."""
         self._discovering = True
-        return super().discover(logger, config)
+        try:
+            return super().discover(logger, config)
+        finally:
+            self._discovering = False
 
     def read(
         self,
@@ -97,8 +107,7 @@ class SourceBacklog(YamlDeclarativeSource):
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
         """The records and states of the selected streams; the last log line says what they cost."""
-        self._selected = [configured.stream.name for configured in catalog.streams]
-        self._leave_out_all_but(self._selected)
+        self._only = self._selected = [configured.stream.name for configured in catalog.streams]
         failures: list[AirbyteErrorTraceMessage] = []
         try:
             for message in super().read(logger, config, catalog, state):
@@ -113,6 +122,7 @@ class SourceBacklog(YamlDeclarativeSource):
                 raise
             raise summary(failures) from error
         finally:
+            self._only = None
             self.space.close()
             sent = self.space.limits.sent
             LOGGER.info(
@@ -122,16 +132,17 @@ class SourceBacklog(YamlDeclarativeSource):
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the space answers the key, in one clean sentence if it does not."""
-        self._checking = True
+        self._checking, self._only = True, ("myself", "space", "projects")
         try:
             self._introduce()
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
+        finally:
+            self._checking, self._only = False, None
         return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
     def _introduce(self) -> None:
         """Log whose key it is and what it can see; raises `AirbyteTracedException` when it can see nothing."""
-        self._leave_out_all_but(["myself", "space", "projects"])
         streams = {stream.name: stream for stream in self.streams(self._config)}
 
         def rows(name: str) -> list[Mapping[str, Any]]:
@@ -154,12 +165,6 @@ class SourceBacklog(YamlDeclarativeSource):
         )
         for line in limits_of(role):
             LOGGER.info(line)
-
-    def _leave_out_all_but(self, names: Collection[str]) -> None:
-        # The CDK builds all streams of the manifest, whatever is selected: most of the start-up time.
-        self._source_config["streams"] = [
-            stream for stream in self._source_config["streams"] if stream["name"] in names
-        ]
 
     def _new_space(self) -> Space:
         workers, share = self._config.get("num_workers"), self._config.get("request_share_percent")
