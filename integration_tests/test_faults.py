@@ -98,6 +98,15 @@ def test_what_stays_broken_ends_in_a_transient_error_that_names_the_path(
     assert state["stream"]["stream_state"] == {"states": []}
 
 
+def test_other_json_is_not_an_empty_space(emulator: Emulator) -> None:
+    """A server that answers everything with the same object: no rows, and no success."""
+    emulator.faults.add(".*", body={"hello": "world"}, status=200, times=None)
+    output = command("read", emulator.config(), streams=["projects", "issues", "statuses"])
+    assert output.status == 1
+    assert not output.of_type("RECORD")
+    assert len({error["stream_descriptor"]["name"] for error in output.errors[:-1]}) == 3
+
+
 def test_the_waits_grow_and_end(emulator: Emulator, pauses: list[float]) -> None:
     emulator.faults.add("/api/v2/priorities$", times=None)
     output = command("read", emulator.config(), streams=["priorities"])

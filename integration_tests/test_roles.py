@@ -139,6 +139,19 @@ def test_what_the_plan_or_a_role_refuses_is_named_with_the_reason(
     }
 
 
+def test_an_endpoint_that_several_streams_ask_leaves_one_warning(small: Emulator) -> None:
+    """The people of a project are a stream of their own, and stand in for the people of the space."""
+    small.faults.clear()
+    small.faults.add(r"/projects/\d+/(users|teams)$", status=403, times=None)
+    streams = ["users", "teams", "team_members", "user_stars", "project_users", "project_teams"]
+    output = command("read", small.config(user="member"), streams=streams)
+    assert (output.status, output.errors) == (0, [])
+    warned = Counter(skipped(output))
+    assert set(warned.values()) == {1}
+    for project in small.truth("projects", user="member"):
+        assert {f"projects/{project['id']}/users", f"projects/{project['id']}/teams"} <= set(warned)
+
+
 @pytest.mark.parametrize("path", sorted(BASE_ENDPOINTS))
 @pytest.mark.parametrize(("status", "code"), [(403, 5), (402, 2), (404, 6)])
 def test_a_base_stream_that_is_refused_fails_loudly(small: Emulator, path: str, status: int, code: int) -> None:

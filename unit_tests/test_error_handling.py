@@ -151,8 +151,30 @@ def test_a_body_of_any_kind_leaves_the_status_to_decide(
 @pytest.mark.parametrize("content", [b"[]", b"{}", b'[{"id":1}]', b' {"id":1}\n'])
 def test_a_json_object_or_list_is_a_success(handler: BacklogErrorHandler, response: Answer, content: bytes) -> None:
     for content_type in ("application/json;charset=utf-8", "application/json", "text/plain", ""):
-        resolution = handler.interpret_response(response(200, content, "space", content_type=content_type))
+        path = "priorities" if content.startswith(b"[") else "space"
+        resolution = handler.interpret_response(response(200, content, path, content_type=content_type))
         assert resolution.response_action == ResponseAction.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "part"),
+    [
+        (b"{}", "projects", "an object in the place of a list"),
+        (b"[]", "space", "a list instead of an object"),
+        (b"[]", "users/myself", "a list instead of an object"),
+        (b"{}", "users/myself", "an object without a usable id"),
+        (b'[{"id":null}]', "priorities", "an entry without a usable id"),
+        (b'[{"id":1},7]', "priorities", "an entry that is no object"),
+        (b'[{"id":1}]', "projects/1/git/repositories/2/pullRequests", "an entry without a usable number"),
+        (b'[{"id":1}]', "wikis/1/history", "an entry without a usable version"),
+    ],
+)
+def test_json_of_another_shape_is_not_taken_for_an_empty_list(
+    handler: BacklogErrorHandler, response: Answer, content: bytes, path: str, part: str
+) -> None:
+    resolution = handler.interpret_response(response(200, content, path))
+    assert (resolution.response_action, resolution.failure_type) == (ResponseAction.RETRY, TRANSIENT)
+    assert f"answered {path} with {part}, as Backlog does not." in assert_sentence(resolution)
 
 
 @pytest.mark.parametrize("content", [b"", HTML, b'[{"id":1},{"id"', b"null", b"true", b"42", b'"no"', b"\xff\xfe\x00"])

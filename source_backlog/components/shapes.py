@@ -14,8 +14,13 @@ _NEEDED = (
     (re.compile(r"^wikis/[^/]+/history$"), ("version",)),
     (re.compile(r"/pullRequests$"), ("id", "number")),
 )
-_SINGLE = re.compile(r"^(users/myself|issues/[^/]+|wikis/[^/]+|documents/(?!tree$)[^/]+)$")
 _TREE = "documents/tree"
+# What answers with one object; everything else with a list.
+_WITH_ID = re.compile(r"^(users/myself|issues/[^/]+|wikis/[^/]+|documents/(?!tree$)[^/]+)$")
+_SINGLE = re.compile(
+    rf"{_WITH_ID.pattern}|^(space|space/(notification|diskUsage|licence)|rateLimit|{_TREE})$"
+    r"|^projects/[^/]+/git/repositories/[^/]+(/pullRequests/[^/]+)?$"
+)
 
 # Fields that hold an object, a list of objects with ids, or a list of objects without.
 _OBJECT, _LIST, _PLAIN_LIST = "no object", "no list", "no list of objects"
@@ -55,8 +60,11 @@ def fit(body: Object | list[Any], path: str) -> str:
     gone: Counter[str] = Counter()
     if path != _TREE and _is_too_deep(body):
         raise Misshapen("something nested too deeply")
+    if isinstance(body, dict) != bool(_SINGLE.search(path)):
+        # Taken for an empty list, it would end in a sync without rows and without a word.
+        raise Misshapen("an object in the place of a list" if isinstance(body, dict) else "a list instead of an object")
     if isinstance(body, dict):
-        with_id = bool(_SINGLE.search(path))
+        with_id = bool(_WITH_ID.search(path))
         if with_id and not _has_key(body, "id", path):
             raise Misshapen("an object without a usable id")
         _tidy(body, _FIELDS if with_id else _OF_SINGLE.get(path, {}), gone)
