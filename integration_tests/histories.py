@@ -508,14 +508,11 @@ class World:
 
 ACTIONS = sorted(name.removeprefix("do_") for name in vars(World) if name.startswith("do_"))
 
-_EVERYWHERE = [
-    *("join_or_leave", "blink", "blink", "rename_key", "archive", "create_project", "delete_project"),
-    *("wait", "wait", "wait", "comment", "update_issue"),
-]
+EVERYWHERE = ["join_or_leave", "rename_key", "archive", "create_project", "delete_project", "wait", "blink", "blink"]
 _ISSUES = [
     *("create_issue", "bulk_create", "update_issue", "set_milestones", "bulk_update", "drag_dates", "attach"),
     *("remove_attachment", "link_file", "link_file_through_api", "star_issue", "relate", "set_parent"),
-    *("delete_issue", "move_issue", "delete_status", "delete_status"),
+    *("delete_issue", "move_issue", "delete_status", "delete_status", "delete_status"),
 ]
 _COMMENTS = [
     *("create_issue", "bulk_create", "update_issue", "comment", "comment", "tell", "edit_comment", "delete_comment"),
@@ -532,7 +529,7 @@ _REQUESTS = [
     *("edit_request_comment", "delete_request"),
 ]
 _PEOPLE = ["create_issue", "comment", "star_issue", "star_comment", "star_wiki", "tell", "watch", "comment_request"]
-_ACTIONS_OF = {
+ACTIONS_OF = {
     **dict.fromkeys(("issues", "inside issues", "related issues"), _ISSUES),
     **dict.fromkeys(("comments", "inside comments"), _COMMENTS),
     **dict.fromkeys(("wikis", "inside wikis"), _WIKIS),
@@ -541,9 +538,6 @@ _ACTIONS_OF = {
     "people": _PEOPLE,
     "activities": ["create_issue", "comment", "update_wiki", "write_document", "comment_request"],
 }
-# What concerns the streams of a family, and now and then what concerns all or none of them.
-ACTIONS_OF = {family: [*actions, *actions, *_EVERYWHERE, *ACTIONS] for family, actions in _ACTIONS_OF.items()}
-
 # Rows of these show other objects as they were when the row was made; only the ids are of the row itself.
 SHOWS = {
     "activities": ("project", "projectKey", "projectName"),

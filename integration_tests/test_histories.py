@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from integration_tests.emulator import Emulator
-from integration_tests.histories import ACTIONS_OF, FAMILIES, Reader, World, quick
+from integration_tests.histories import ACTIONS, ACTIONS_OF, EVERYWHERE, FAMILIES, Reader, World, quick
 
 HISTORIES = int(os.environ.get("HISTORIES", "0"))
 
@@ -25,7 +25,10 @@ numbers = st.integers(0, 30)
 
 def histories(family: str) -> st.SearchStrategy[tuple[str, list[Any]]]:
     """Some syncs of a family of streams, with what happens before and during each, and how far each comes."""
-    change = st.tuples(st.sampled_from(ACTIONS_OF[family]), numbers, numbers)
+    # Half of them concern these streams, a quarter all of them, the rest may be anything.
+    concerned = st.sampled_from(ACTIONS_OF[family])
+    action = st.one_of(concerned, concerned, st.sampled_from(EVERYWHERE), st.sampled_from(ACTIONS))
+    change = st.tuples(action, numbers, numbers)
     sync = st.tuples(
         st.lists(change, max_size=8),
         # Changes before the n-th request.

@@ -312,6 +312,29 @@ def test_a_feed_that_reaches_back_costs_and_says_nothing(emulator: Emulator) -> 
 # --- the same for everything else ---
 
 
+def test_what_leaves_no_activity_is_found_within_the_same_second(emulator: Emulator) -> None:
+    """The look of the last sync fell between two changes of one second; Backlog's stamps count seconds."""
+    space = emulator.space
+    project = next(each for each in space.projects.values() if each.use_wiki and each.use_document)
+    page, other = space.create_wiki(project, "一"), space.create_document(project, "二")
+    attachment = space.attach_file_to_wiki(page, "消える.png")
+    space.comment_document(other, "コメント")
+    space.trash_document(other)
+    space.update_wiki(space.create_wiki(project, "三"), content="同じ秒")
+    space.create_document(project, "四")
+    synced = Synced(emulator, ["wikis", "documents", "document_comments"])
+    space.remove_wiki_attachment(page, attachment)
+    space.restore_document(other)
+    space.advance(60)
+    second = synced.again()
+    assert synced.complete()
+    assert {row["id"] for row in second.rows["wikis"]} >= {page.id}
+    # Seen by two syncs, that second is over: a third one does not ask again.
+    third = synced.again()
+    assert not third.rows["wikis"]
+    assert not [path for path in third.paths() if path.endswith("/comments")]
+
+
 def change_wikis(space: Space, project: Any) -> None:
     pages = list(project.wikis.values()) or [space.create_wiki(project, "最初")]
     space.update_wiki(pages[0], content="変わった")
