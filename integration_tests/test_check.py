@@ -136,7 +136,7 @@ NOT_BACKLOG = {
 
 @pytest.mark.parametrize("answer", NOT_BACKLOG.values(), ids=NOT_BACKLOG)
 def test_a_host_that_is_not_backlog(server: Callable[..., str], answer: Answer) -> None:
-    assert "Check the space domain: it is the host name that your browser shows" in failed(config(server(*answer)))
+    assert "heck the space domain: it is the host name that your browser shows" in failed(config(server(*answer)))
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_failure_is_tried_again_and_then_succeeds(
         ),
         (
             {"text": "<html>"},
-            "acme.backlog.jp answered issues with something that is not JSON of Backlog. If this persists: Check the "
+            "acme.backlog.jp answered issues with something that is not JSON of Backlog. If this persists, check the "
             "space domain: it is the host name that your browser shows when you are logged in to Backlog, perhaps "
             "acme.backlog.com or acme.backlogtool.com.",
         ),

@@ -208,15 +208,15 @@ class BacklogErrorHandler(ErrorHandler):
                 body = None
             if not isinstance(body, dict | list):
                 return _retry(
-                    f"{self._host} answered {path} with something that is not JSON of Backlog. If this persists: "
-                    f"{domain_hint(self._host)}"
+                    f"{self._host} answered {path} with something that is not JSON of Backlog. If this persists, "
+                    f"{domain_hint(self._host, 'check')}"
                 )
             try:
                 gone = fit(body, path)
             except Misshapen as error:
                 return _retry(
-                    f"{self._host} answered {path} with {error}, as Backlog does not. If this persists: "
-                    f"{domain_hint(self._host)} Or report it."
+                    f"{self._host} answered {path} with {error}, as Backlog does not. If this persists, "
+                    f"{domain_hint(self._host, 'check')} If it is right, report the problem."
                 )
             if gone:
                 replace_body(response, body)
@@ -283,11 +283,11 @@ class UntilTheWindowEnds(BackoffStrategy):
         return None
 
 
-def domain_hint(host: str) -> str:
+def domain_hint(host: str, verb: str = "Check") -> str:
     """What to do about a domain that is not that of a space, with the other addresses that it could have."""
     others = other_addresses(host)
     return (
-        "Check the space domain: it is the host name that your browser shows when you are logged in to Backlog"
+        f"{verb} the space domain: it is the host name that your browser shows when you are logged in to Backlog"
         f"{f', perhaps {others}' if others else ', such as your-space.backlog.jp'}."
     )
 
