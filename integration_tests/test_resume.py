@@ -16,7 +16,7 @@ from airbyte_cdk.models import Type
 from integration_tests.emulator import Emulator, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import configured, primary_key
-from integration_tests.histories import Reader, messages, one_manifest
+from integration_tests.histories import Reader, messages, one_manifest, quick
 from source_backlog.components import issues
 
 Row = dict[str, Any]
@@ -114,7 +114,7 @@ def test_killed_again_and_again_nothing_is_lost(tmp_path: Path) -> None:
                 break
             kills += 1
             emulator.space.advance(60)
-            emulator.space.add_comment(next(iter(emulator.space.issues.values())), "dazwischen")
+            emulator.space.add_comment(next(iter(emulator.space.issues.values())), "その間に")
         assert kills >= 5
         assert killed.run()
         assert not killed.missing()
@@ -166,14 +166,39 @@ def test_a_single_large_project_is_taken_up_in_its_middle(one_project: tuple[Emu
     behind = [issue for issue in space.issues.values() if _stamp(issue.created) < position["resume"]["after"]]
     # Meanwhile, before and behind that place.
     space.advance(86_400)
-    space.add_comment(behind[0], "schon vorbei")
-    space.add_comment(max(space.issues.values(), key=lambda issue: issue.created), "noch nicht gelesen")
+    space.add_comment(behind[0], "もう通り過ぎた")
+    space.add_comment(max(space.issues.values(), key=lambda issue: issue.created), "まだ読んでいない")
     emulator.clear_requests()
     reader.sync()
     asked = {int(request.path.split("/")[4]) for request in emulator.requests if request.path.endswith("/comments")}
     again = asked & {issue.id for issue in behind}
     assert again == {behind[0].id}, "only what the feed names is read again"
     assert {(row["id"],) for row in emulator.truth("issue_comments")} <= reader.tables["issue_comments"].keys()
+
+
+def test_a_walk_that_breaks_off_still_knows_what_an_earlier_sync_skipped() -> None:
+    with quick(), Emulator(space=space_of_projects(1, 40)) as emulator:
+        space = emulator.space
+        refused, *others = sorted(space.issues.values(), key=lambda issue: issue.updated)
+        space.add_comment(refused, "あり")
+        reader = Reader(emulator, ["issue_comments"])
+
+        def position() -> Row:
+            return reader.state["issue_comments"].stream.stream_state.__dict__["states"][0]["cursor"]
+
+        emulator.faults.add(f"/issues/{refused.id}/comments$", status=404, times=None)
+        reader.sync()
+        assert position()["skipped"] == [refused.id]
+        emulator.faults.clear()
+        space.advance(10 * 86_400)
+        for issue in others:
+            space.update_issue(issue, summary="変わった")
+        reader.sync(0.5)
+        assert "resume" in position()
+        assert position()["skipped"] == [refused.id]
+        reader.sync()
+        assert "skipped" not in position()
+        assert {(row["id"],) for row in emulator.truth("issue_comments")} <= reader.tables["issue_comments"].keys()
 
 
 def _stamp(seconds: int) -> str:

@@ -111,7 +111,7 @@ class DocumentCommentRetriever(DocumentRetriever):
             if comments is None:
                 skipped.add(document["id"])
                 continue
-            skipped.given()
+            skipped.given(document["id"])
             for comment in comments:
                 yield from self.with_replies(comment, document)
         self.advance(stream_slice, skipped.noted(position, self, project_id))

@@ -117,12 +117,12 @@ class PerIssueRetriever(IssueRetriever):
             if found is None:
                 skipped.add(issue["id"])
             else:
-                skipped.given()
+                skipped.given(issue["id"])
                 yield from self.of_one(issue, found)
             progress.done(issue)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 saved = time.monotonic()
-                self.checkpoint(stream_slice, skipped.noted(progress.position(), self, project_id))
+                self.checkpoint(stream_slice, skipped.noted(progress.position(), self, project_id, finished=False))
         self.advance(stream_slice, skipped.noted(progress.finished(position), self, project_id))
 
     def parents(

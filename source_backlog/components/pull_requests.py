@@ -97,7 +97,7 @@ class PullRequestCommentRetriever(PullRequestRetriever):
             if comments is None:
                 skipped.add(pull_request["id"])
                 continue
-            skipped.given()
+            skipped.given(pull_request["id"])
             parents = {name: pull_request.get(name) for name in ("projectId", "repositoryId")}
             parents |= {"pullRequestId": pull_request["id"], "pullRequestNumber": pull_request.get("number")}
             for comment in comments:

@@ -114,27 +114,33 @@ class Skipped:
 
     def __init__(self, position: Position) -> None:
         self.before: frozenset[Any] = frozenset(position.pop("skipped", ()))
+        self._waiting = set(self.before)
         self._now: list[Any] = []
         self._unconfirmed = 0
         self._given = False
 
-    def given(self) -> None:
+    def given(self, object_id: Any) -> None:
         """Note that an object was read."""
         self._given = True
+        self._waiting.discard(object_id)
 
     def add(self, object_id: Any) -> None:
         """Note that an object was refused; raises `Unreadable` when all are."""
         self._now.append(object_id)
+        self._waiting.discard(object_id)
         self._unconfirmed += 1
         if not self._given and self._unconfirmed >= REFUSALS:
             raise Unreadable
 
-    def noted(self, position: Position, retriever: BacklogRetriever, project_id: Any) -> Position:
-        """`position` with the skipped objects.
+    def noted(
+        self, position: Position, retriever: BacklogRetriever, project_id: Any, *, finished: bool = True
+    ) -> Position:
+        """`position` with the skipped objects; before the partition is `finished` also those that still wait.
 
         Raises `Unreadable` when there are new ones because the project is no longer readable.
         """
         if self._unconfirmed and not retriever.readable(project_id):
             raise Unreadable
         self._unconfirmed = 0
-        return {**position, "skipped": self._now} if self._now else position
+        skipped = self._now if finished else [*self._now, *sorted(self._waiting)]
+        return {**position, "skipped": list(skipped)} if skipped else position

@@ -34,7 +34,7 @@ class WikiRetriever(BacklogRetriever):
             if found is None:
                 skipped.add(page["id"])
                 continue
-            skipped.given()
+            skipped.given(page["id"])
             for row in found:
                 yield from MAKE[self.make](row)
         yield from gone
