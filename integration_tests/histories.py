@@ -10,6 +10,8 @@ import json
 import logging
 import pickle
 import re
+from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +27,7 @@ from integration_tests.emulator import Emulator
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import configured, primary_key, without_nulls
 from source_backlog import SourceBacklog
-from source_backlog.components import activities, issues, paging
+from source_backlog.components import activities, feed, issues, paging
 
 Row = dict[str, Any]
 Table = dict[tuple[Any, ...], Row]
@@ -63,11 +65,14 @@ FAMILIES: dict[str, list[str]] = {
         "pull_request_comment_notifications",
         "pull_request_comment_stars",
     ],
+    # Lists of settings share their answers with whoever asks whether a project is still readable.
+    "beside settings": ["projects", "statuses", "git_repositories", "issues", "issue_comments", "pull_requests"],
     "people": ["user_stars", "notifications", "watchings"],
     "activities": ["activities"],
 }
 
 SMALL_PAGE = 6
+LOOK_AGAIN = 5 * SMALL_PAGE
 
 
 @contextmanager
@@ -104,6 +109,8 @@ def quick() -> Iterator[None]:
         patch.setattr(paging.by_id, "__defaults__", (None, SMALL_PAGE, "id"))
         patch.setattr(issues, "PAGE_SIZE", SMALL_PAGE)
         patch.setattr(activities, "PAGE_SIZE", SMALL_PAGE)
+        for module in (feed, paging):
+            patch.setattr(module, "LOOK_AGAIN", LOOK_AGAIN)
         patch.setattr(issues, "CHECKPOINT_SECONDS", 0.0)
         logger = logging.getLogger("airbyte")
         level = logger.level
@@ -136,6 +143,19 @@ def small_space(seed: int) -> Any:
     )
 
 
+def hold_back(space: Any, activity: Any) -> Callable[[], None]:
+    """Hide an activity from all feeds; call the result to show it where its id belongs."""
+    owners = [owner for owner in (space, activity.project, activity.created_user) if owner is not None]
+    for owner in owners:
+        owner.activities.remove(activity)
+
+    def show() -> None:
+        for owner in owners:
+            insort(owner.activities, activity, key=lambda each: each.id)
+
+    return show
+
+
 class World:
     """A space and the people in it. A number picks something that is there; what has nothing to pick is no change."""
 
@@ -146,9 +166,11 @@ class World:
         # What leaves neither a stamp nor an activity; see `show`.
         self.silent: dict[Any, Callable[[], Any]] = {}
         self.team = self.space.create_team("鍵の持ち主", [self.me])
+        self.held: list[Callable[[], None]] = []
         self.keys: dict[str, int] = {project.key: project.id for project in self.space.projects.values()}
         self.count = 0
-        self.last_sync = -1
+        # How often a project may have come into or out of sight without an activity that tells.
+        self.unseen = 0
 
     # --- picking ---
 
@@ -436,6 +458,7 @@ class World:
     def do_join_or_leave(self, a: int, b: int) -> None:
         """The key's user loses a project, or gets it (back), by itself or with a team."""
         project = self.project(a)
+        self.touch_related(project)
         if project and self.me in project.all_members():
             self.space.remove_member(project, self.me, by=self.pick(self.others, b))
             self.space.remove_project_team(project, self.team, by=self.pick(self.others, b))
@@ -444,9 +467,18 @@ class World:
         elif project:
             self.space.add_project_team(project, self.team, by=self.pick(self.others, b))
 
+    def do_change_team(self, a: int, b: int) -> None:
+        """The key's user leaves its team, or comes back to it, and with it loses or gets projects: no activity."""
+        for project in self.space.projects.values():
+            if self.team in project.teams:
+                self.touch_related(project)
+        self.unseen += 1
+        here = self.me in self.team.members
+        self.space.update_team(self.team, add=[] if here else [self.me], remove=[self.me] if here else [])
+
     def do_blink(self, a: int, b: int) -> None:
-        """The same, or archiving: whoever calls this calls it again soon."""
-        (self.do_archive if b % 3 == 0 else self.do_join_or_leave)(a, b)
+        """One of these, or archiving: whoever calls this calls it again soon."""
+        (self.do_archive, self.do_change_team, self.do_join_or_leave, self.do_join_or_leave)[b % 4](a, b)
 
     def do_rename_key(self, a: int, b: int) -> None:
         if project := self.project(a):
@@ -456,7 +488,9 @@ class World:
 
     def do_archive(self, a: int, b: int) -> None:
         if project := self.project(a):
+            self.touch_related(project)
             self.space.archive_project(project, not project.archived)
+            self.unseen += not self.space.settings.archived_readable
 
     def do_create_project(self, a: int, b: int) -> None:
         key = f"NEW{len(self.keys)}"
@@ -468,14 +502,32 @@ class World:
         if len(self.space.projects) > 1 and b % 3 == 0:
             self.space.delete_project(self.project(a))
 
+    def do_comment_late(self, a: int, b: int) -> None:
+        """A comment whose activity can be seen only after others with higher ids: until `release`, not at all."""
+        if issue := self.issue(a):
+            self.space.add_comment(issue, self.text("コメント"), by=self.pick(self.others, b))
+            self.held.append(hold_back(self.space, self.space.activities[-1]))
+
     def do_wait(self, a: int, b: int) -> None:
         self.space.advance((0, 1, 60, 3_600, 86_400, 3 * 86_400)[a % 6])
+
+    def release(self) -> None:
+        """What was held back can be seen."""
+        with self.space.lock:
+            while self.held:
+                self.held.pop()()
 
     # --- what nobody can see, and the remedy ---
 
     def touch_issue(self, issue: Any) -> None:
         """An edited, deleted or starred comment, a star, a relation or a link made through the API leave no trace."""
         self.silent["issue", issue.id] = lambda: self.space.update_issue(issue, description=self.text("触れた"))
+
+    def touch_related(self, project: Any) -> None:
+        """A relation comes into sight with the project of the other issue: nothing happens to the one that is read."""
+        for issue in project.issues:
+            for other in issue.related:
+                self.touch_issue(other)
 
     def touch_wiki(self, page: Any) -> None:
         """A star leaves no trace."""
@@ -508,7 +560,18 @@ class World:
 
 ACTIONS = sorted(name.removeprefix("do_") for name in vars(World) if name.startswith("do_"))
 
-EVERYWHERE = ["join_or_leave", "rename_key", "archive", "create_project", "delete_project", "wait", "blink", "blink"]
+EVERYWHERE = [
+    "join_or_leave",
+    "rename_key",
+    "archive",
+    "create_project",
+    "delete_project",
+    "wait",
+    "blink",
+    "blink",
+    "change_team",
+    "comment_late",
+]
 _ISSUES = [
     *("create_issue", "bulk_create", "update_issue", "set_milestones", "bulk_update", "drag_dates", "attach"),
     *("remove_attachment", "link_file", "link_file_through_api", "star_issue", "relate", "set_parent"),
@@ -535,6 +598,7 @@ ACTIONS_OF = {
     **dict.fromkeys(("wikis", "inside wikis"), _WIKIS),
     **dict.fromkeys(("documents", "document comments", "all of documents"), _DOCUMENTS),
     **dict.fromkeys(("pull requests", "pull request comments"), _REQUESTS),
+    "beside settings": _ISSUES + _COMMENTS + _REQUESTS,
     "people": _PEOPLE,
     "activities": ["create_issue", "comment", "update_wiki", "write_document", "comment_request"],
 }
@@ -585,16 +649,24 @@ class Reader:
         self.emulator, self.streams, self.options = emulator, streams, options
         self.tables: dict[str, Table] = {stream: {} for stream in streams}
         self.state: dict[str, AirbyteStateMessage] = {}
+        # How many rows each stream had in the last run, whether they arrived or not.
+        self.read: Counter[str] = Counter()
 
     def sync(self, part: float = 1.0) -> None:
         """One run, of whose output only the first `part` arrives: then the process was killed."""
         output = messages(self.emulator, self.streams, list(self.state.values()), **self.options)
+        self.read = Counter(message.record.stream for message in output if message.type == Type.RECORD)
         for message in output[: round(len(output) * part)]:
             if message.type == Type.STATE:
                 self.state[message.state.stream.stream_descriptor.name] = message.state
             else:
                 stream, row = message.record.stream, dict(message.record.data)
                 self.tables[stream][tuple(row.get(name) for name in primary_key(stream))] = row
+
+    def refresh(self, streams: Sequence[str]) -> None:
+        """Forget the state of streams, so that the next run reads them from their beginning."""
+        for stream in streams:
+            self.state.pop(stream, None)
 
     def differences(self, world: World) -> list[str]:
         """What the tables lack or have otherwise than the space."""

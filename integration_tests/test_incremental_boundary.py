@@ -12,7 +12,7 @@ import pytest
 from integration_tests.emulator import Emulator, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import Destination, Sync, differences, sync
-from integration_tests.histories import SHOWS, one_manifest
+from integration_tests.histories import SHOWS, hold_back, one_manifest
 
 ISSUES = ["issues", "issue_comments", "issue_changelogs", "issue_shared_files", "issue_comment_notifications"]
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -171,6 +171,36 @@ def test_what_the_feed_tells_is_found(
     touch(emulator.space, issue_of(emulator))
     synced.again()
     assert synced.complete()
+
+
+@pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
+@pytest.mark.parametrize("first", [True, False], ids=["first sync", "later sync"])
+def test_an_activity_that_is_seen_after_one_with_a_higher_id_is_not_lost(
+    emulator: Emulator, inclusive: bool, first: bool
+) -> None:
+    """Its id was given first, but it was written last; between the two a sync has looked."""
+    space = emulator.space
+    space.settings.inclusive_ids = inclusive
+    streams = [*ISSUES, "activities"]
+    synced = None if first else Synced(emulator, streams)
+    space.advance(DAY)
+    old = issue_of(emulator)
+    file = next(file for file in old.project.files.values() if file.type == "file" and file not in old.shared_files)
+    show = hold_back(space, space.add_comment(old, "ひとつ") and space.activities[-1])
+    space.update_issue(old.project.issues[-1], summary="後から")
+    synced = synced or Synced(emulator, streams)
+    if not first:
+        synced.again()
+    show()
+    space.link_shared_file(old, file)
+    space.advance(5 * DAY)
+    space.update_issue(old.project.issues[-1], summary="もっと後で")
+    second = synced.again()
+    assert synced.complete()
+    assert len(second.rows["activities"]) == 3, "the late one and what came since, and none twice"
+    third = synced.again()
+    assert not third.rows["activities"]
+    assert not [path for path in third.paths() if path.endswith("/comments")]
 
 
 def test_a_notification_for_an_old_comment_is_found(emulator: Emulator) -> None:

@@ -282,6 +282,58 @@ def test_a_project_that_vanishes_while_it_is_read_is_taken_up_again(
     assert not wrong(emulator, destination, streams)
 
 
+SETTINGS = ["projects", "statuses", "versions", "git_repositories", "deletions"]
+
+
+@pytest.mark.parametrize("path", ["/issues$", "/activities$"])
+@pytest.mark.parametrize("back_after", [1, 3, None])
+@pytest.mark.parametrize("beside", [[], SETTINGS], ids=["alone", "beside settings"])
+def test_a_project_that_is_lost_without_a_trace_is_taken_up_again(
+    emulator: Emulator, path: str, back_after: int | None, beside: list[str]
+) -> None:
+    """The user leaves a team and comes back to it: no activity tells of either, and lists look empty in between."""
+    streams = ["issues", "issue_comments", "activities"]
+    space, project = emulator.space, emulator.space.project("APP")
+    team = space.create_team("鍵の持ち主", [None])
+    for other in list(project.teams):
+        space.remove_project_team(project, other)
+    space.add_project_team(project, team)
+    space.remove_member(project, None)
+    old, recent = project.issues[:2]
+    space.advance(30 * DAY)
+    space.update_issue(recent, summary="最近", by="member")
+    destination = Destination()
+    first = sync(emulator, [*beside, *streams])
+    destination.load(first)
+    space.advance(DAY)
+    # Neither moves the stamp of the issue.
+    space.add_comment(old, "コメントだけ", by="member")
+    space.link_shared_file(old, space.add_shared_file(project, "/図.png", by="member"), by="member")
+    seen = 0
+
+    def hook(request: Any) -> None:
+        nonlocal seen
+        if seen or re.search(path, request.path):
+            seen += 1
+        if seen == 1:
+            space.update_team(team, remove=[None])
+        if seen == (back_after or 0) + 1 > 1:
+            space.update_team(team, add=[None])
+
+    end = emulator.before_request(hook)
+    second = sync(emulator, [*beside, *streams], first.state)
+    end()
+    destination.load(second)
+    assert back_after or space.user(None) not in project.all_members()
+    space.update_team(team, add=[None])
+    # Later changes must not make the position of the next sync later than what was missed.
+    space.advance(5 * DAY)
+    space.update_issue(recent, summary="その後", by="member")
+    third = sync(emulator, [*beside, *streams], second.state)
+    destination.load(third)
+    assert not wrong(emulator, destination, streams)
+
+
 @pytest.mark.parametrize("status", [403, 404])
 @pytest.mark.parametrize(
     ("stream", "path"),

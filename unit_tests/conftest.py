@@ -39,6 +39,8 @@ class FakeRequester:
         answer = self.answers.get(path)
         return copy.deepcopy(answer(dict(params or {})) if callable(answer) else answer)
 
+    look = get_json
+
     def exists(self, path: str) -> bool:
         return self.get_json(path) is not None
 

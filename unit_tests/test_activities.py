@@ -148,13 +148,53 @@ def position_after(retriever: Any) -> Row:
 def test_the_first_sync_reads_everything_oldest_first(stream: Callable[..., Any]) -> None:
     retriever = stream([activity(number) for number in range(1, 251)])
     assert read(retriever) == list(range(1, 251))
-    assert position_after(retriever) == {"activity": 250, "projects": [1, 2]}
+    seen = list(range(160, 251))
+    assert position_after(retriever) == {"activity": 250, "seen": seen, "projects": [1, 2]}
 
 
 def test_the_next_sync_reads_what_is_new(stream: Callable[..., Any]) -> None:
     retriever = stream([activity(number) for number in range(1, 21)], {"activity": 18, "projects": [1, 2]})
     assert read(retriever) == [19, 20]
-    assert position_after(retriever) == {"activity": 20, "projects": [1, 2]}
+    assert position_after(retriever) == {"activity": 20, "seen": [18, 19, 20], "projects": [1, 2]}
+
+
+def test_a_sync_looks_again_at_the_last_activities_and_gives_none_of_them_twice(stream: Callable[..., Any]) -> None:
+    position = {"activity": 20, "seen": [18, 19, 20], "projects": [1, 2]}
+    retriever = stream([activity(number) for number in range(1, 23)], position)
+    assert read(retriever) == [21, 22]
+    assert [params.get("minId") for params in retriever.requester.asked(FEED)] == [None, 18]
+    assert position_after(retriever)["seen"] == [18, 19, 20, 21, 22]
+
+
+def test_an_activity_that_could_not_be_seen_before_one_with_a_higher_id_is_not_lost(
+    stream: Callable[..., Any],
+) -> None:
+    feed = [activity(number) for number in range(1, 21) if number != 19]
+    first = stream(feed, {"activity": 18, "projects": [1, 2]})
+    assert read(first) == [20]
+    saved = position_after(first)
+    first.api_budget.memory.clear()
+    second = stream([*feed, activity(19)], saved)
+    assert read(second) == [19]
+    saved = position_after(second)
+    second.api_budget.memory.clear()
+    assert read(stream([*feed, activity(19)], saved)) == []
+
+
+def test_what_to_look_at_again_may_have_been_forgotten_by_backlog(
+    stream: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    position = {"activity": 20, "seen": [5, 6, 20], "projects": [1, 2]}
+    retriever = stream([activity(number) for number in range(18, 23)], position)
+    assert read(retriever) == [21, 22]
+    assert not caplog.records, "nothing is lost"
+
+
+def test_a_position_of_another_space_is_given_up(stream: Callable[..., Any]) -> None:
+    position = {"activity": 9000, "seen": [8000, 9000], "projects": [1, 2]}
+    retriever = stream([activity(number) for number in range(1, 4)], position)
+    assert read(retriever) == [1, 2, 3]
+    assert position_after(retriever)["activity"] == 3
 
 
 def test_a_sync_without_news_keeps_its_place_and_costs_two_small_requests(stream: Callable[..., Any]) -> None:
@@ -174,7 +214,8 @@ def test_the_history_of_a_project_that_has_become_visible_is_read(stream: Callab
     feed = [activity(number, 2, APP if number % 2 else WEB) for number in range(1, 11)]
     retriever = stream(feed, {"activity": 6, "projects": [1]})
     assert sorted(read(retriever)) == [1, 3, 5, 7, 8, 9, 10], "APP from its beginning, WEB from the last id on"
-    assert position_after(retriever) == {"activity": 10, "projects": [1, 2]}
+    seen = [6, 7, 8, 9, 10]
+    assert position_after(retriever) == {"activity": 10, "seen": seen, "projects": [1, 2]}
 
 
 def test_activities_without_a_project_come_too_unless_projects_are_chosen(stream: Callable[..., Any]) -> None:
@@ -186,9 +227,10 @@ def test_activities_without_a_project_come_too_unless_projects_are_chosen(stream
 
 
 def test_activities_of_archived_projects_are_left_out_with_them(stream: Callable[..., Any]) -> None:
-    retriever = stream([activity(1), activity(3, 2, APP)], projects=(WEB, {**APP, "archived": True}))
+    feed = [activity(1), activity(3, 2, APP), activity(4, 2, None)]
+    retriever = stream(feed, projects=(WEB, {**APP, "archived": True}))
     retriever.config["include_archived_projects"] = False
-    assert read(retriever) == [1]
+    assert read(retriever) == [1, 4], "4 belongs to no project"
 
 
 def test_activities_before_the_start_date_are_left_out(stream: Callable[..., Any]) -> None:
@@ -203,7 +245,8 @@ def test_a_checkpoint_follows_every_hundred_activities(stream: Callable[..., Any
     rows = retriever.rows(retriever.slice)
     for _ in range(150):
         next(rows)
-    assert retriever.position(retriever.slice) == {"activity": 100, "projects": [1, 2]}
+    seen = list(range(10, 101))
+    assert retriever.position(retriever.slice) == {"activity": 100, "seen": seen, "projects": [1, 2]}
 
 
 def test_a_checkpoint_covers_no_activity_that_is_not_yet_out(stream: Callable[..., Any]) -> None:
@@ -230,7 +273,8 @@ def test_a_stream_whose_feed_is_trimmed_says_so_and_goes_on(
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "no longer holds the activities that followed 7" in record.getMessage()
-    assert position_after(retriever) == {"activity": 53, "projects": [1, 2]}
+    seen = [50, 51, 52, 53]
+    assert position_after(retriever) == {"activity": 53, "seen": seen, "projects": [1, 2]}
 
 
 # What the other streams ask
@@ -246,7 +290,7 @@ def test_the_head_is_asked_for_once_and_does_not_move(fake: Fake, served: Served
     assert feed.head(requester) == 5
     activities.append(activity(6))
     assert feed.head(requester) == 5
-    assert requester.calls == [(FEED, {"count": 1, "order": "desc"})]
+    assert requester.calls == [(FEED, {"count": 91, "order": "desc"})]
 
 
 def test_the_head_of_an_empty_feed_is_zero(fake: Fake, served: Served) -> None:
@@ -292,6 +336,69 @@ def test_touched_objects_belong_to_the_project_and_to_the_types(fake: Fake, serv
         "unknown project": set(),
     }
     assert len(requester.asked(FEED)) == 2, "its newest activity and its new ones, once for all of them"
+
+
+def test_a_position_says_what_was_seen_of_the_project_just_before_the_head(fake: Fake, served: Served) -> None:
+    activities = [activity(number, 2, APP if number % 2 else WEB) for number in range(1, 201)]
+    position: Row = {}
+    Feed().mark(feed_answer(fake, served, activities), 1, position)
+    assert position == {"activity": 200, "again": [110, 45]}
+    small: Row = {}
+    Feed().mark(feed_answer(fake, served, activities[:3]), 1, small)
+    assert small == {"activity": 3, "again": [1, 1]}
+    empty: Row = {}
+    Feed().mark(feed_answer(fake, served, []), 1, empty)
+    assert empty == {"activity": 0}
+
+
+@pytest.mark.parametrize("inclusive", [True, False])
+def test_what_turns_up_behind_a_known_activity_is_looked_at(fake: Fake, served: Served, inclusive: bool) -> None:
+    """Its id is lower, but when the last sync looked it could not be seen."""
+    activities = [activity(number, id=100 + number) for number in range(1, 31) if number != 29]
+    position: Row = {"activity": 10, "again": [5, 5]}
+    first = Feed()
+    requester = feed_answer(fake, served, activities, inclusive)
+    assert first.look(requester, 1, position) == 10
+    assert 129 not in first.touched(requester, 1, 10, ISSUE_CHANGED)
+    first.mark(requester, 1, position)
+    assert position == {"activity": 30, "again": [5, 24]}
+    requester = feed_answer(fake, served, [*activities, activity(29, id=129)], inclusive)
+    second = Feed()
+    assert second.look(requester, 1, position) == 5
+    assert 129 in second.touched(requester, 1, 5, ISSUE_CHANGED)
+    second.mark(requester, 1, position)
+    assert position == {"activity": 30, "again": [5, 25]}
+    assert Feed().look(requester, 1, position) == 30, "it is looked at once"
+
+
+def test_what_turns_up_in_another_project_is_nothing_to_this_one(fake: Fake, served: Served) -> None:
+    requester = feed_answer(fake, served, [activity(number, 2, APP if number == 8 else WEB) for number in range(1, 11)])
+    assert Feed().look(requester, 1, {"activity": 10, "again": [5, 4]}) == 10
+    assert Feed().look(requester, 2, {"activity": 10, "again": [5, 0]}) == 5
+
+
+@pytest.mark.parametrize("held", [[], [40, 41]])
+def test_a_feed_that_another_stream_has_loaded_whole_does_not_reach_back_for_ever(
+    fake: Fake, served: Served, held: list[int]
+) -> None:
+    """One stream has never seen an activity, and reads all there are; another one knows of some that are forgotten."""
+    feed, requester = Feed(), feed_answer(fake, served, [activity(number) for number in held])
+    assert feed.look(requester, 1, {"activity": 0}) == 0
+    with pytest.raises(FeedTrimmed):
+        feed.look(requester, 1, {"activity": 30, "again": [20, 9]})
+    if held:
+        assert feed.look(requester, 1, {"activity": 40}) == 40
+
+
+def test_what_backlog_has_forgotten_since_is_not_looked_at_again(
+    fake: Fake, served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    requester = feed_answer(fake, served, [activity(number) for number in range(8, 13)])
+    assert Feed().look(requester, 1, {"activity": 10, "again": [2, 8]}) == 10
+    assert not caplog.records, "the feed still reaches back to the last sync"
+    with pytest.raises(FeedTrimmed):
+        Feed().look(requester, 1, {"activity": 5, "again": [2, 3]})
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from source_backlog.components.documents import DocumentCommentRetriever, DocumentRetriever, DocumentTreeRetriever
+from source_backlog.components.paging import Unreadable
 
 Row = dict[str, Any]
 
+TREE = "documents/tree"
+RECENT = "2026-01-10T00:00:00Z"
 WEB = {"id": 1, "projectKey": "WEB"}
 
 
@@ -85,6 +88,49 @@ def test_a_document_that_only_the_feed_names_is_read_by_its_id(backlog: Any) -> 
     assert [row["id"] for row in read(retriever)] == [identifier(2), identifier(1)]
     assert retriever.requester.asked(f"documents/{identifier(1)}") == [{}]
     assert position_after(retriever)["activity"] == 6
+
+
+def tree(active: list[int], trashed: list[int] = []) -> Row:  # noqa: B006 (not written to)
+    def of(numbers: list[int]) -> Row:
+        return {"children": [{"id": identifier(number), "name": "…", "children": []} for number in numbers]}
+
+    return {"projectId": 1, "activeTree": of(active), "trashTree": of(trashed)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "skipped"), [(tree([1, 7]), [7]), (tree([1], [7]), [7]), (tree([1]), []), (tree([]), [])]
+)
+def test_a_refused_document_is_gone_if_the_tree_does_not_know_it(backlog: Any, answer: Row, skipped: list[int]) -> None:
+    feed = [activity(3, 36, 1), activity(4, 39, 7)]
+    retriever = backlog(DocumentRetriever, [document(1, RECENT)], feed, {"updated": RECENT, "activity": 3})
+    retriever.requester.answers[TREE] = answer
+    for _ in range(2):
+        # However often it is refused.
+        read(retriever)
+        retriever.api_budget.memory.clear()
+        assert position_after(retriever).get("skipped", []) == [identifier(number) for number in skipped]
+
+
+def test_a_refused_document_of_a_project_that_is_lost_does_not_move_the_place(backlog: Any) -> None:
+    feed = [activity(3, 36, 1), activity(4, 39, 7)]
+    position = {"updated": RECENT, "activity": 3}
+    retriever = backlog(DocumentRetriever, [document(1, RECENT)], feed, position)
+    with pytest.raises(Unreadable):
+        read(retriever)
+    assert position_after(retriever) == position
+
+
+@pytest.mark.parametrize(("answer", "empty"), [(tree([]), True), (tree([], [1]), True), (tree([1]), False)])
+def test_an_empty_list_of_documents_is_believed_if_the_tree_is_empty_too(
+    backlog: Any, answer: Row, empty: bool
+) -> None:
+    retriever = backlog(DocumentRetriever, [], [], {"updated": RECENT, "activity": 0})
+    retriever.requester.answers[TREE] = answer
+    if empty:
+        assert read(retriever) == []
+    else:
+        with pytest.raises(Unreadable):
+            read(retriever)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ class Backlog:
         ids, project = params.get("id[]"), params.get("projectId[]")
         kept = [
             one
-            for one in sorted(self.issues, key=lambda one: one["created"])
+            for one in sorted(
+                self.issues, key=lambda one: one[params.get("sort", "created")], reverse=params.get("order") != "asc"
+            )
             if (ids is None or one["id"] in ids)
             and (project is None or one["projectId"] == project)
             and one["updated"][:10] >= params.get("updatedSince", "")
@@ -127,17 +129,22 @@ def test_an_issue_that_only_the_feed_names_is_read_by_its_id(backlog: Any) -> No
     issues = [old, issue(2), issue(3, "2025-06-01T00:00:00Z")]
     retriever = backlog(IssueRetriever, issues, feed, {"updated": "2026-01-10T00:00:00Z", "activity": 4})
     assert [row["id"] for row in read(retriever)] == [102, 101], "a plain comment does not change the issue"
-    assert retriever.requester.asked("issues")[-1] == {"id[]": [101], "count": 100}
+    assert retriever.requester.asked("issues")[-1] == {"id[]": [101, 102], "count": 100}, (
+        "102 shows that it is readable"
+    )
     assert position_after(retriever)["activity"] == 7
 
 
 def test_many_named_issues_are_read_a_hundred_at_a_time(backlog: Any) -> None:
     issues = [issue(number, "2025-06-01T00:00:00Z") for number in range(1, 251)]
     feed = [activity(1000, 2, issue(1))] + [activity(1000 + n, 14, one) for n, one in enumerate(issues, start=1)]
-    retriever = backlog(IssueRetriever, issues, feed, {"updated": "2026-01-10T00:00:00Z", "activity": 1000})
-    assert sorted(row["id"] for row in read(retriever)) == list(range(101, 351))
+    recent = issue(0)
+    position = {"updated": recent["updated"], "activity": 1000}
+    retriever = backlog(IssueRetriever, [recent, *issues], feed, position)
+    assert sorted(row["id"] for row in read(retriever)) == list(range(100, 351))
     asked = [params["id[]"] for params in retriever.requester.asked("issues") if "id[]" in params]
-    assert [len(ids) for ids in asked] == [100, 100, 50]
+    assert [len(ids) for ids in asked] == [100, 100, 53], "99 of them, and one that shows that the project is readable"
+    assert all(recent["id"] in ids for ids in asked)
 
 
 def test_an_issue_that_has_moved_to_another_project_is_not_a_row_of_this_one(backlog: Any) -> None:
@@ -204,6 +211,91 @@ def test_tombstones_name_the_deleted_issues_if_they_are_asked_for(backlog: Any) 
     assert rows[-1] == {"id": 103, "updated": "2026-01-11T00:00:00Z", "_ab_cdc_deleted_at": "2026-01-11T00:00:00Z"}
 
 
+# What looks empty
+
+
+def in_turn(answers: list[Any], then: Callable[[Row], Any]) -> Callable[[Row], Any]:
+    """The answers of the first requests, and then those of `then`; None stands for one of `then`."""
+
+    def answer(params: Row) -> Any:
+        told = answers.pop(0) if answers else None
+        return then(params) if told is None else told
+
+    return answer
+
+
+def test_a_window_without_rows_reaches_back_to_the_newest_issue_that_there_is(backlog: Any) -> None:
+    """The issue that the position was taken from was deleted."""
+    retriever = backlog(IssueRetriever, [issue(1), issue(2)], position={"updated": "2026-03-01T00:00:00Z"})
+    assert [row["id"] for row in read(retriever)] == [101, 102]
+    assert [(params["sort"], params.get("updatedSince")) for params in retriever.requester.asked("issues")] == [
+        ("created", "2026-02-28"),
+        ("updated", None),
+        ("created", "2026-01-09"),
+    ]
+    assert position_after(retriever)["updated"] == "2026-01-10T00:00:00Z", "the next sync need not look back again"
+
+
+@pytest.mark.parametrize("empty", [1, 2])
+def test_a_list_that_was_empty_for_a_moment_is_asked_again(backlog: Any, empty: int) -> None:
+    position = {"updated": "2026-01-10T00:00:00Z", "activity": 0}
+    retriever = backlog(IssueRetriever, [issue(1)], position=position)
+    # Between the empty answers it says that there is an issue.
+    retriever.requester.answers["issues"] = in_turn([[], None] * empty, retriever.requester.answers["issues"])
+    assert [row["id"] for row in read(retriever)] == [101]
+
+
+def test_a_list_that_stays_empty_though_there_are_issues_does_not_move_the_place(backlog: Any) -> None:
+    position = {"updated": "2026-01-10T00:00:00Z", "activity": 0}
+    retriever = backlog(IssueRetriever, [issue(1)], position=position)
+    retriever.requester.answers["issues"] = in_turn([[], None] * 9, retriever.requester.answers["issues"])
+    with pytest.raises(Unreadable):
+        read(retriever)
+    assert position_after(retriever) == position
+
+
+def test_a_project_that_seems_to_have_no_issues_is_read_from_its_beginning_next_time(backlog: Any) -> None:
+    retriever = backlog(IssueRetriever, [], position={"updated": "2026-01-10T00:00:00Z", "activity": 0})
+    assert read(retriever) == []
+    assert position_after(retriever) == {"activity": 0}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_named_issues_are_not_gone_because_nothing_of_the_project_is_there(backlog: Any, listed: bool) -> None:
+    """The answer to a request by ids is empty, and so it would be for a user who has lost the project."""
+    old, recent = issue(1, "2025-06-01T00:00:00Z"), issue(2)
+    feed = [activity(4, 2, recent), activity(5, 2, old)]
+    position = {"updated": recent["updated"], "activity": 4}
+    retriever = backlog(IssueRetriever, [old, recent] if listed else [old], feed, position)
+    every_issue = retriever.requester.answers["issues"]
+    retriever.requester.answers["issues"] = lambda params: [] if "id[]" in params else every_issue(params)
+    if listed:
+        with pytest.raises(Unreadable):
+            read(retriever)
+        assert position_after(retriever) == position
+    else:
+        # The window reaches back to it, so that it need not be asked for by its id.
+        assert [row["id"] for row in read(retriever)] == [101]
+
+
+def test_a_named_issue_that_is_missing_beside_one_that_is_there_is_gone(backlog: Any) -> None:
+    recent = issue(2)
+    feed = [activity(4, 2, recent), activity(5, 1, issue(9))]
+    retriever = backlog(IssueRetriever, [recent], feed, {"updated": recent["updated"], "activity": 4})
+    assert [row["id"] for row in read(retriever)] == [102]
+    assert position_after(retriever)["activity"] == 5
+
+
+def test_an_interrupted_walk_whose_rest_seems_empty_looks_at_all_issues_again(backlog: Any) -> None:
+    """Its place was behind issues that were deleted since, or the user had lost the project for a moment."""
+    resume = {"updated": "2026-01-10T00:00:00Z", "activity": 3, "after": "2025-06-01T00:00:00Z"}
+    issues = [issue(1), issue(2)]
+    retriever = backlog(CommentRetriever, issues, [activity(3, 1, issues[0])], {"resume": resume})
+    assert read(retriever) == [], "they were read before"
+    assert [params.get("createdSince") for params in retriever.requester.asked("issues")] == ["2025-05-31", None]
+    assert "resume" not in position_after(retriever)
+
+
 # A request per issue
 
 
@@ -230,7 +322,11 @@ def test_of_the_last_day_only_what_has_changed_since_costs_a_request(backlog: An
     retriever = backlog(PerIssueRetriever, issues, feed, {"updated": since, "activity": 7}, **options)
     read(retriever)
     assert asked_for(retriever, "participants") == [3, 4, 5], "3 is newer, 4 and 5 are in the feed"
-    assert position_after(retriever) == {"updated": "2026-01-10T09:00:01Z", "activity": 10}
+    assert position_after(retriever) == {
+        "updated": "2026-01-10T09:00:01Z",
+        "activity": 10,
+        "again": [7, 3],
+    }
 
 
 def test_an_issue_that_is_gone_by_now_has_no_rows(backlog: Any) -> None:
@@ -382,7 +478,11 @@ def test_what_changed_behind_an_interrupted_walk_is_found_when_it_goes_on(
     resumed = backlog(CommentRetriever, issues, feed, saved)
     read(resumed)
     assert sorted(asked_for(resumed, "comments")) == [1, 4, 5, 6, 7]
-    assert position_after(resumed) == {"updated": "2026-01-10T00:00:00Z", "activity": 5}
+    assert position_after(resumed) == {
+        "updated": "2026-01-10T00:00:00Z",
+        "activity": 5,
+        "again": [3, 2],
+    }
 
 
 def test_an_interrupted_walk_begins_anew_when_the_feed_no_longer_tells_what_changed_behind_it(
@@ -413,7 +513,11 @@ def test_an_interrupted_later_sync_keeps_its_old_place_until_it_is_finished(
     resumed = backlog(CommentRetriever, issues, feed, saved)
     read(resumed)
     assert asked_for(resumed, "comments") == [2, 3, 4, 5, 6, 7]
-    assert position_after(resumed) == {"updated": "2026-01-10T00:00:00Z", "activity": 9}
+    assert position_after(resumed) == {
+        "updated": "2026-01-10T00:00:00Z",
+        "activity": 9,
+        "again": [3, 1],
+    }
 
 
 def test_progress_saves_nothing_before_the_first_issue_is_finished() -> None:

@@ -137,32 +137,33 @@ def test_a_list_that_is_refused_on_the_way_is_not_taken_for_its_end() -> None:
 def test_an_empty_list_is_doubted_only_if_it_held_something(not_empty: bool, asked: int) -> None:
     doubts: list[int] = []
 
-    def readable() -> bool:
+    def is_empty() -> bool:
         doubts.append(1)
         return True
 
-    assert list(by_offset(LiveList(0).fetch, 5, not_empty=not_empty, readable=readable)) == []
+    assert list(by_offset(LiveList(0).fetch, 5, not_empty=not_empty, is_empty=is_empty)) == []
     assert len(doubts) == asked
 
 
-def test_an_empty_list_of_a_project_that_is_not_readable_is_not_its_end() -> None:
+def test_a_list_that_stays_empty_although_it_is_not_has_not_ended() -> None:
     live = LiveList(30, [[delete(0)] * 30])
-    there = []
+    there: list[int] = []
+    doubts: list[int] = []
     with pytest.raises(Unreadable):
-        for row in by_offset(live.fetch, 5, readable=lambda: False):
-            there.append(row["id"])
+        there.extend(row["id"] for row in by_offset(live.fetch, 5, is_empty=lambda: bool(doubts.append(1))))
     assert there == [0, 1, 2, 3, 4]
+    assert len(doubts) < 10, "it is not asked for ever"
 
 
 def test_a_list_that_was_empty_for_a_moment_is_read_on() -> None:
-    """The user had lost the project while one page was answered; the page comes again with all its rows."""
+    """The user had lost the project while some pages were answered; then all its rows come."""
     live = LiveList(3)
-    pages: list[Any] = [[], None]
+    empty = [1, 1]
 
     def fetch(params: dict[str, Any]) -> Any:
-        return [] if pages.pop() is None else live.fetch(params)
+        return [] if empty and empty.pop() else live.fetch(params)
 
-    assert [row["id"] for row in by_offset(fetch, 5, not_empty=True, readable=lambda: True)] == [0, 1, 2]
+    assert [row["id"] for row in by_offset(fetch, 5, not_empty=True, is_empty=lambda: False)] == [0, 1, 2]
 
 
 def test_a_server_that_ignores_the_offset_does_not_keep_it_going() -> None:

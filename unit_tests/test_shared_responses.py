@@ -194,6 +194,19 @@ def test_an_endpoint_with_one_reader_is_not_kept(requester: BacklogRequester, sp
     assert space.responses.replayed == 0
 
 
+def test_who_doubts_a_list_gets_no_kept_answer(requester: BacklogRequester, space: Space, requests_mock: Any) -> None:
+    """Nor does anybody else get the answer that was asked for anew: all streams go on with the same one."""
+    space.memory["rate limit"] = None
+    space._readers.update(["projects/{}/statuses"] * 2)
+    requests_mock.get(
+        "https://acme.backlog.jp/api/v2/projects/1/statuses", [{"json": [{"id": 1}]}, {"status_code": 404}]
+    )
+    assert requester.get_json("projects/1/statuses") == [{"id": 1}]
+    assert not requester.exists("projects/1/statuses")
+    assert requester.look("projects/1/statuses") is None
+    assert requester.get_json("projects/1/statuses") == [{"id": 1}]
+
+
 def test_an_endpoint_with_several_readers_is_requested_once_per_query(
     requester: BacklogRequester, space: Space, requests_mock: Any
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_backlog.components.feed import FeedTrimmed, feed_of, is_joined_by_myself, newer_than
-from source_backlog.components.paging import PAGE_SIZE, Unreadable, by_id
+from source_backlog.components.paging import PAGE_SIZE, Recent, Unreadable, by_id
 from source_backlog.components.projects import new_projects, note_projects, selected_projects
 from source_backlog.components.retriever import BacklogRetriever
 from source_backlog.components.values import Position, Row, as_instant
@@ -108,28 +108,32 @@ class ActivityRetriever(BacklogRetriever):
             if project["id"] in selected
         ]
         last = position.get("activity")
+        began = feed_of(self.api_budget).head(self.requester)
+        recent = Recent(last, position.get("seen"))
         unread: list[Any] = []
         if last is not None:
             for project_id in new_projects(position, projects):
                 yield from self.history(project_id, last, unread)
         note_projects(position, projects, without=unread)
-        everything = not self.config.get("projects") and self.config.get("include_archived_projects", True)
-        for count, activity in enumerate(self.newest(last), start=1):
+        unfiltered = not self.config.get("projects")
+        everything = unfiltered and self.config.get("include_archived_projects", True)
+        for count, activity in enumerate(self.newest(recent), start=1):
             project_id = (activity.get("project") or {}).get("id")
-            if last is not None and is_joined_by_myself(self.requester, activity):
+            joined_since = last is not None or activity["id"] > began
+            if joined_since and is_joined_by_myself(self.requester, activity):
                 # While the user was not a member, other activities may have been passed over.
                 unread.append(project_id)
                 note_projects(position, projects, without=unread)
-            if everything or project_id in selected:
+            if everything or project_id in selected or (unfiltered and project_id is None):
                 yield activity
-            position["activity"] = activity["id"]
+            recent.note(position, "activity")
             if count % PAGE_SIZE == 0:
                 self.checkpoint(stream_slice, dict(position))
         again, unread = set(unread) & set(selected), []
         for project_id in sorted(again):
-            yield from self.history(project_id, last or 0, unread)
+            yield from self.history(project_id, began if last is None else last, unread)
         note_projects(position, projects, without=unread)
-        position.setdefault("activity", 0)
+        recent.note(position, "activity")
 
     def history(self, project_id: Any, until: int, unread: list[Any]) -> Iterator[Row]:
         """The activities of a project up to `until`, where the last sync ended; refused, it goes into `unread`."""
@@ -142,14 +146,18 @@ class ActivityRetriever(BacklogRetriever):
         except Unreadable:
             unread.append(project_id)
 
-    def newest(self, last: int | None) -> Iterator[Row]:
+    def newest(self, recent: Recent) -> Iterator[Row]:
         """The activities after the last known one; what Backlog no longer holds is reported."""
-        feed_of(self.api_budget).head(self.requester)
-        try:
-            yield from newer_than(self.requester, last)
-        except FeedTrimmed:
-            LOGGER.warning(
-                f"{self.name}: Backlog no longer holds the activities that followed {last}. Those between it and the "
-                "oldest one still held are lost; sync more often."
-            )
-            yield from by_id(lambda page: self.requester.get_json("space/activities", page))
+        for after in dict.fromkeys((recent.after, recent.last)):
+            recent.after = after
+            try:
+                yield from recent.new(newer_than(self.requester, after))
+                return
+            except FeedTrimmed:
+                continue
+        LOGGER.warning(
+            f"{self.name}: Backlog no longer holds the activities that followed {recent.last}. Those between it and "
+            "the oldest one still held are lost; sync more often."
+        )
+        recent.after = recent.last = None
+        yield from recent.new(by_id(lambda page: self.requester.get_json("space/activities", page)))

@@ -51,11 +51,17 @@ def _is_place(value: Any) -> bool:
     )
 
 
+def _are_ids(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_id(number) for number in value)
+
+
 # What a position may hold, and how a value is told that this version has written. Others are for their stream alone.
 SHAPES: dict[str, Callable[[Any], bool]] = {
     "updated": _is_instant,
     "settled": lambda value: value is True,
     "activity": _is_id,
+    "again": lambda value: _are_ids(value) and len(value) == 2,
+    "seen": _are_ids,
     "id": _is_id,
     "users": _are_ids_of_users,
     "projects": _are_scalars,

@@ -7,7 +7,7 @@ from typing import Any
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_backlog.components.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, touched_ids
-from source_backlog.components.paging import by_offset, rows_of
+from source_backlog.components.paging import Unreadable, by_offset, rows_of
 from source_backlog.components.retriever import BacklogRetriever, Skipped
 from source_backlog.components.rows import MAKE, children
 from source_backlog.components.values import (
@@ -39,21 +39,21 @@ class DocumentRetriever(BacklogRetriever):
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The rows of one project."""
-        position = self.position(stream_slice)
+        position, project_id = self.position(stream_slice), stream_slice["projectId"]
         gone: list[Row] = []
         if self.make == "itself":
-            gone += self.tombstones(position, stream_slice["projectId"], DOCUMENT_DELETED)
+            gone += self.tombstones(position, project_id, DOCUMENT_DELETED)
+        touched = touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_COMMENTED)
         skipped = Skipped(position)
-        for document in self.changed(stream_slice, position, skipped):
+        for document in self.changed(project_id, position, touched, skipped):
             yield from MAKE[self.make](document)
         yield from gone
-        self.advance(stream_slice, skipped.noted(position, self, stream_slice["projectId"]))
+        self.advance(stream_slice, skipped.noted(position, self, project_id))
 
-    def changed(self, stream_slice: StreamSlice, position: Position, skipped: Skipped) -> Iterator[Row]:
-        """Documents changed since the last sync; moves `position` along."""
-        project_id = stream_slice["projectId"]
-        head = feed_of(self.api_budget).head(self.requester)
-        touched = touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_COMMENTED)
+    def changed(self, project_id: Any, position: Position, touched: Iterable[Any], skipped: Skipped) -> Iterator[Row]:
+        """Documents changed since the last sync, or `touched` by an activity; moves `position` along."""
+        feed = feed_of(self.api_budget)
+        feed.head(self.requester)
         known = position.get("updated")
         bound = known or as_instant(self.config.get("start_date")) or ""
         named = dict.fromkeys([*touched, *skipped.before])
@@ -64,14 +64,19 @@ class DocumentRetriever(BacklogRetriever):
             position["updated"] = later(position.get("updated"), not_in_the_future(stamp))
             named.pop(document["id"], None)
             yield _with_json_text(document)
+        refused = []
         for document_id in named:
             document = self.requester.get_json(f"documents/{document_id}")
             if isinstance(document, dict):
                 yield _with_json_text(document)
-            elif document_id not in skipped.before:
+            else:
+                refused.append(document_id)
+        there = self.in_tree(project_id) if refused else set()
+        for document_id in refused:
+            if document_id in there:
                 skipped.add(document_id)
         settle(position, known)
-        position["activity"] = head
+        feed.mark(self.requester, project_id, position)
 
     def is_gone(self, object_id: Any) -> bool:
         """Whether the document is gone or in the trash: it may have been taken out of there again."""
@@ -86,8 +91,27 @@ class DocumentRetriever(BacklogRetriever):
         return by_offset(
             lambda page: self.requester.get_json("documents", {**params, **page}),
             not_empty=not_empty,
-            readable=lambda: self.readable(project_id),
+            is_empty=lambda: not self.in_tree(project_id, "activeTree"),
         )
+
+    def in_tree(self, project_id: Any, *trees: str) -> set[Any]:
+        """The ids of all documents that the project has at this moment, in the trash too unless `trees` says otherwise.
+
+        Why: of a project that the user has just lost, the list is empty and every document looks gone; its tree is
+        refused. Raises `Unreadable` then.
+        """
+        body = self.requester.look("documents/tree", {"projectIdOrKey": project_id})
+        if not isinstance(body, dict):
+            raise Unreadable
+        waiting = [body.get(tree) for tree in trees or ("activeTree", "trashTree")]
+        found = set()
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, dict):
+                below = children(node, "children")
+                found |= {each.get("id") for each in below}
+                waiting += below
+        return found
 
 
 @dataclass
@@ -98,11 +122,11 @@ class DocumentCommentRetriever(DocumentRetriever):
         """The rows of one project."""
         position = self.position(stream_slice)
         project_id = stream_slice["projectId"]
-        touched = set(touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_COMMENTED))
+        touched = touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_COMMENTED)
         skipped, is_new = Skipped(position), since(position, self.config)
         changed = (
             document
-            for document in self.changed(stream_slice, position, skipped)
+            for document in self.changed(project_id, position, touched, skipped)
             if is_new(as_instant(document.get("updated")))
             or document["id"] in touched
             or document["id"] in skipped.before

@@ -1,15 +1,16 @@
 """The activity feed as the other streams use it: what happened since the last sync, and to which object."""
 
 import logging
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from source_backlog.components.paging import belongs_to, by_id, rows_of
+from source_backlog.components.paging import LOOK_AGAIN, belongs_to, by_id, rows_of
 from source_backlog.components.requester import BacklogRequester
 from source_backlog.components.space import Space
-from source_backlog.components.values import Row, as_instant
+from source_backlog.components.values import Position, Row, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -55,9 +56,13 @@ class Feed:
         self._lock = threading.RLock()
         self._touched: dict[Any, list[Touched]] = {}
         self._joined: dict[Any, list[Mapping[str, Any]]] = {}
+        self._ids: dict[Any, list[int]] = {}
         self._from: int | None = None
-        self._head: int | None = None
+        # The first activity that is held if the feed was loaded from its beginning, else where it was loaded from.
+        self._reaches_back_to = 0.0
+        self._newest: list[Row] | None = None
         self._trimmed: set[int] = set()
+        self._reported: set[int] = set()
 
     def head(self, requester: BacklogRequester) -> int:
         """The id of the newest activity when it was first asked for in this sync; 0 for an empty feed.
@@ -65,10 +70,56 @@ class Feed:
         What a stream has read after this moment holds everything up to this id.
         """
         with self._lock:
-            if self._head is None:
-                newest = rows_of(requester.get_json("space/activities", {"count": 1, "order": "desc"}))
-                self._head = newest[0]["id"] if newest else 0
-            return self._head
+            if self._newest is None:
+                page = {"count": LOOK_AGAIN + 1, "order": "desc"}
+                self._newest = rows_of(requester.get_json("space/activities", page))
+            return self._newest[0]["id"] if self._newest else 0
+
+    def look(self, requester: BacklogRequester, project_id: Any, position: Position) -> int:
+        """The activity behind which to look: the last one known, or an earlier one if others have turned up since.
+
+        Why: an id is given before its activity can be seen, so that a higher one may be seen first; and of a project
+        that the user lost for a moment the feed shows nothing. Either would be passed over for good.
+
+        Raises `FeedTrimmed` when the feed does not reach back to the last one known.
+        """
+        last: int = position["activity"]
+        after, seen = position.get("again") or (last, 0)
+        with self._lock:
+            try:
+                self._load(requester, min(after, last))
+            except FeedTrimmed:
+                after, seen = last, 0
+                self._load_or_say(requester, last)
+            position["looked"] = self._seen(requester, project_id)
+            turned_up = len(self._between(project_id, after, last)) > seen
+        return after if turned_up else last
+
+    def mark(self, requester: BacklogRequester, project_id: Any, position: Position) -> None:
+        """Write into a position that the project was read up to the head of the feed, and what `look` saw there.
+
+        `again`, `[after, seen]`, is what the next sync compares: so many activities of the project lay between `after`
+        and the head.
+        """
+        position["activity"] = self.head(requester)
+        position.pop("again", None)
+        with self._lock:
+            looked = position.pop("looked", None) or self._seen(requester, project_id)
+        if looked[0] < position["activity"]:
+            position["again"] = looked
+
+    def _seen(self, requester: BacklogRequester, project_id: Any) -> list[int]:
+        head, newest = self.head(requester), self._newest or []
+        after = newest[-1]["id"] if newest else 0
+        if self._from is None:
+            # On a first sync nobody asks what has happened since.
+            seen = [each for each in newest if each["id"] > after and _project_of(each) == project_id]
+            return [after, len(seen)]
+        after = max(after, self._from)
+        return [after, len(self._between(project_id, after, head))]
+
+    def _between(self, project_id: Any, after: int, last: int) -> list[int]:
+        return [number for number in self._ids.get(project_id, ()) if after < number <= last]
 
     def touched(
         self, requester: BacklogRequester, project_id: Any, after: int, types: frozenset[int]
@@ -78,7 +129,7 @@ class Feed:
         Raises `FeedTrimmed` when the feed does not reach back to `after`.
         """
         with self._lock:
-            self._load(requester, after)
+            self._load_or_say(requester, after)
             return {
                 touched.id: touched
                 for touched in self._touched.get(project_id, ())
@@ -91,33 +142,51 @@ class Feed:
         Raises `FeedTrimmed` when the feed does not reach back to `after`.
         """
         with self._lock:
-            self._load(requester, after)
+            self._load_or_say(requester, after)
             joins = [activity for activity in self._joined.get(project_id, ()) if activity["id"] > after]
         return any(is_joined_by_myself(requester, activity) for activity in joins)
+
+    def _load_or_say(self, requester: BacklogRequester, after: int) -> None:
+        try:
+            self._load(requester, after)
+        except FeedTrimmed:
+            if after not in self._reported:
+                self._reported.add(after)
+                LOGGER.warning(
+                    f"Backlog no longer holds the activities since the last sync (after {after}). Everything that they "
+                    "could have pointed to is read again."
+                )
+            raise
 
     def _load(self, requester: BacklogRequester, after: int) -> None:
         if after in self._trimmed:
             raise FeedTrimmed
         if self._from is not None and after >= self._from:
+            if after and after < self._reaches_back_to:
+                self._trimmed.add(after)
+                raise FeedTrimmed
             return
         self.head(requester)
         found: dict[Any, list[Touched]] = {}
         joined: dict[Any, list[Mapping[str, Any]]] = {}
+        ids: dict[Any, list[int]] = {}
         try:
             for activity in newer_than(requester, after):
-                project_id = (activity.get("project") or {}).get("id")
+                project_id = _project_of(activity)
+                ids.setdefault(project_id, []).append(activity["id"])
                 for touched in named_objects(activity):
                     found.setdefault(project_id, []).append(touched)
                 if activity.get("type") in (USER_JOINED, TEAM_JOINED):
                     joined.setdefault(project_id, []).append(activity)
         except FeedTrimmed:
             self._trimmed.add(after)
-            LOGGER.warning(
-                f"Backlog no longer holds the activities since the last sync (after {after}). Everything that they "
-                "could have pointed to is read again."
-            )
             raise
-        self._touched, self._joined, self._from = found, joined, after
+        self._touched, self._joined, self._ids, self._from = found, joined, ids, after
+        self._reaches_back_to = after or min((numbers[0] for numbers in ids.values()), default=math.inf)
+
+
+def _project_of(activity: Row) -> Any:
+    return (activity.get("project") or {}).get("id")
 
 
 def feed_of(space: Space) -> Feed:
@@ -184,10 +253,11 @@ def touched_ids(
     """
     if "activity" not in position:
         return {}
-    feed, last = feed_of(space), position["activity"]
+    feed = feed_of(space)
     try:
-        if not feed.joined(requester, project_id, last):
-            return feed.touched(requester, project_id, last, types)
+        after = feed.look(requester, project_id, position)
+        if not feed.joined(requester, project_id, after):
+            return feed.touched(requester, project_id, after, types)
         LOGGER.info(f"The user of the key has joined project {project_id} again: it is read from its beginning.")
     except FeedTrimmed:
         # The feed has said so.

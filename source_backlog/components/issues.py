@@ -48,13 +48,15 @@ class IssueRetriever(BacklogRetriever):
         """Changed issues of the project; moves `position` along, from the old one to that after the last issue."""
         project_id = stream_slice["projectId"]
         feed = feed_of(self.api_budget)
-        head = feed.head(self.requester)
+        feed.head(self.requester)
         touched = touched_ids(self.api_budget, self.requester, project_id, position, ISSUE_CHANGED)
+        witness = None
         for issue in self.updated(project_id, position):
-            touched.pop(issue["id"], None)
+            witness = issue["id"]
+            touched.pop(witness, None)
             yield issue
-        yield from self.by_ids(list(touched), project_id)
-        position["activity"] = head
+        yield from self.by_ids(list(touched), project_id, witness)
+        feed.mark(self.requester, project_id, position)
 
     def updated(self, project_id: Any, position: Position, **filters: str) -> Iterator[Row]:
         """The project's issues from a day before `position["updated"]` on; moves it to the latest one seen.
@@ -63,14 +65,32 @@ class IssueRetriever(BacklogRetriever):
         """
         since = position.get("updated")
         start = None if since else as_instant(self.config.get("start_date"))
-        params: dict[str, Any] = {"projectId[]": project_id, "sort": "created", "order": "asc", **filters}
+        params = {"projectId[]": project_id, "sort": "created", "order": "asc"}
+        window: dict[str, Any] = dict(filters)
         if since or start:
-            params["updatedSince"] = day_before(since or start or "")
+            window["updatedSince"] = day_before(since or start or "")
+
+        def is_empty() -> bool:
+            # An empty window is never believed: it is made to reach back until it has to show an issue, which it does
+            # only of a project that is readable.
+            if window.pop("createdSince", None):
+                return False
+            newest = self.newest(project_id)
+            if newest is None:
+                # Should that be wrong, the next sync reads the project from its beginning.
+                position.pop("updated", None)
+                return True
+            stamp = as_instant(newest.get("updated"))
+            if stamp and "updatedSince" in window:
+                window["updatedSince"] = min(window["updatedSince"], day_before(stamp))
+                position["updated"] = min(position.get("updated", stamp), stamp)
+            return False
+
         pages = by_offset(
-            lambda page: self.requester.get_json("issues", {**params, **page}),
+            lambda page: self.requester.get_json("issues", {**params, **window, **page}),
             # The issue that the position was taken from is in the window, unless it was deleted.
             not_empty=bool(since or filters),
-            readable=lambda: self.readable(project_id),
+            is_empty=is_empty,
         )
         for issue in pages:
             stamp = as_instant(issue.get("updated"))
@@ -80,19 +100,36 @@ class IssueRetriever(BacklogRetriever):
                 position["updated"] = later(position.get("updated"), not_in_the_future(stamp))
             yield issue
 
-    def by_ids(self, ids: list[Any], project_id: Any) -> Iterator[Row]:
-        """Issues of a project by id, a hundred per request; those that are gone or moved away are left out.
+    def newest(self, project_id: Any) -> Row | None:
+        """The project's last updated issue at this moment, or None when it has no issues.
 
-        Raises `Unreadable` when some are missing because the project is no longer readable.
+        Raises `Unreadable` when the project is not readable.
         """
-        found = 0
-        for first in range(0, len(ids), PAGE_SIZE):
-            some = ids[first : first + PAGE_SIZE]
-            page = rows_of(self.requester.get_json("issues", {"id[]": some, "count": PAGE_SIZE}))
-            found += len(page)
-            yield from (issue for issue in page if issue.get("projectId") == project_id)
-        if found < len(ids) and not self.readable(project_id):
+        found = rows_of(
+            self.requester.look("issues", {"projectId[]": project_id, "sort": "updated", "order": "desc", "count": 1})
+        )
+        if not found and not self.readable(project_id):
             raise Unreadable
+        return found[0] if found else None
+
+    def by_ids(self, ids: list[Any], project_id: Any, witness: Any) -> Iterator[Row]:
+        """Issues of a project by id, some hundred per request; those that are gone or moved away are left out.
+
+        Of a project that the user has just lost, all issues look gone. So each request asks for an issue too that is
+        there: `witness`, one that was just listed (None: the newest one). Raises `Unreadable` when it shows none.
+        """
+        if ids and witness is None:
+            newest = self.newest(project_id)
+            if newest is None:
+                return
+            witness = newest["id"]
+        for first in range(0, len(ids), PAGE_SIZE - 1):
+            some = ids[first : first + PAGE_SIZE - 1]
+            page = rows_of(self.requester.get_json("issues", {"id[]": [*some, witness], "count": PAGE_SIZE}))
+            there = [issue for issue in page if issue.get("projectId") == project_id]
+            if not there:
+                raise Unreadable
+            yield from (issue for issue in there if issue["id"] in some)
 
 
 @dataclass
@@ -130,10 +167,13 @@ class PerIssueRetriever(IssueRetriever):
     ) -> Iterator[Row]:
         """The issues to ask for: those that the list shows as changed, then those that only the feed names."""
         project = stream_slice.extra_fields["project"]
-        progress.head = feed_of(self.api_budget).head(self.requester)
+        feed = feed_of(self.api_budget)
+        progress.head = feed.head(self.requester)
         touched = progress.touched(self, project["id"], position)
         since, again = position.get("updated"), set(skipped.before)
+        witness = None
         for issue in self.updated(project["id"], position, **progress.filters()):
+            witness = issue["id"]
             stamp = as_instant(issue.get("updated"))
             # The issues of the last day come again with every sync. One of them needs a request only if it has
             # changed since, which the feed tells even within the same second.
@@ -142,15 +182,15 @@ class PerIssueRetriever(IssueRetriever):
                 touched.pop(issue["id"], None)
                 again.discard(issue["id"])
                 yield issue
-        yield from self.unlisted(project, touched)
-        yield from self.by_ids(sorted(again - touched.keys()), project["id"])
-        position["activity"] = progress.head
+        yield from self.unlisted(project, touched, witness)
+        yield from self.by_ids(sorted(again - touched.keys()), project["id"], witness)
+        feed.mark(self.requester, project["id"], position)
 
     types = ISSUE_CHANGED
 
-    def unlisted(self, project: Row, touched: dict[Any, Touched]) -> Iterator[Row]:
-        """The issues that only the feed names."""
-        return self.by_ids(list(touched), project["id"])
+    def unlisted(self, project: Row, touched: dict[Any, Touched], witness: Any) -> Iterator[Row]:
+        """The issues that only the feed names; for `witness` see `by_ids`."""
+        return self.by_ids(list(touched), project["id"], witness)
 
     def read(self, issue: Row) -> list[Row] | None:
         """The objects that one issue has under the endpoint; None when it is gone."""
@@ -172,7 +212,7 @@ class CommentRetriever(PerIssueRetriever):
 
     types = ISSUE_COMMENTED
 
-    def unlisted(self, project: Row, touched: dict[Any, Touched]) -> Iterator[Row]:
+    def unlisted(self, project: Row, touched: dict[Any, Touched], witness: Any) -> Iterator[Row]:
         """The issues that only the feed names; their ids and keys are all that comments need."""
         for issue_id, named in touched.items():
             key = f"{project.get('projectKey')}-{named.key_id}"
@@ -219,6 +259,8 @@ class Progress:
         look = position if "activity" in position or self._activity is None else {"activity": self._activity}
         asked = bool(look)
         touched = touched_ids(retriever.api_budget, retriever.requester, project_id, look, retriever.types)
+        if "looked" in look:
+            position["looked"] = look["looked"]
         if asked and not look:
             position.clear()
             self._after = self._activity = self._updated = self._last = None

@@ -1,15 +1,21 @@
 """Pages over live data, read so that no row is lost at a page border."""
 
+import collections
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from source_backlog.components.values import Row
+from source_backlog.components.values import Position, Row
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
 PAGE_SIZE = 100
 MOST_PAGES_WITHOUT_NEWS = 100
+# How often a list is asked again that has no rows although there should be some.
+MOST_DOUBTS = 3
+# How many rows of a list by id, the last ones that a sync has read, the next sync looks at again: with some new ones
+# they fit on one page.
+LOOK_AGAIN = 90
 
 Fetch = Callable[[dict[str, Any]], Any]
 
@@ -29,7 +35,7 @@ def by_offset(
     key: str = "id",
     *,
     not_empty: bool = False,
-    readable: Callable[[], bool] | None = None,
+    is_empty: Callable[[], bool] | None = None,
 ) -> Iterator[Row]:
     """All rows of an offset-paged list, each once.
 
@@ -38,14 +44,17 @@ def by_offset(
     have moved up behind the window, so the window steps back, half a page at first, until it begins with a known
     row. Rows that moved down come twice and are given once.
 
-    Raises `Unreadable` when a page is refused (None), or when a list that had rows (on an earlier page, or in an
-    earlier sync: `not_empty`) is empty and `readable` says no: Backlog answers with an empty list, and not with an
-    error, when the user may not see the project that the list is filtered by; and after a hundred pages in a row
-    without a row that is new.
+    Backlog answers with an empty list, and not with an error, when the user may not see the project that the list is
+    filtered by. So when a list that had rows (on an earlier page, or in an earlier sync: `not_empty`) is empty,
+    `is_empty` is asked whether that is so; if it says no, the list is asked once more. Its answer has to rest on one
+    request: a user may lose and regain the project between two.
+
+    Raises `Unreadable` when a page is refused (None), when the list stays empty although it is not, and after a hundred
+    pages in a row without a row that is new.
     """
     seen: set[Any] = set()
     offset, count, back = 0, page_size, page_size // 2
-    without_news = 0
+    without_news = doubts = 0
     while True:
         if without_news > MOST_PAGES_WITHOUT_NEWS:
             # A server that ignores `offset`, or one that changes faster than it can be read.
@@ -60,11 +69,13 @@ def by_offset(
             # Never the same request twice: its answer may have been kept for the other streams (`SharedResponses`).
             count = count - 1 if count > max(2, page_size // 2) else page_size
             continue
-        if not page and (seen or not_empty) and readable is not None:
-            if not readable():
+        if not page and (seen or not_empty) and is_empty is not None:
+            if is_empty():
+                return
+            doubts += 1
+            if doubts > MOST_DOUBTS:
                 raise Unreadable
-            # Readable again is not the same as readable all the time: the list is asked once more.
-            readable, count = None, max(2, count - 1)
+            count = max(2, count - 1)
             continue
         back = page_size // 2
         for row in page:
@@ -103,6 +114,45 @@ def by_id(fetch: Fetch, after: int | None = None, page_size: int = PAGE_SIZE, ke
             LOGGER.warning(f"A list does not move on after {key} {last}: what comes behind it was not read.")
             return
         last = max(row[key] for row in fresh)
+
+
+class Recent:
+    """The last rows that were read from a list by id, for the next sync to see whether others have turned up there.
+
+    Why: an id is given before its row can be seen, so that a row with a higher one may be seen first; and of a project
+    that the user lost for a moment nothing is shown. Either would be passed over for good.
+
+    `last` is the highest id that was read, `after` the one behind which to read. In a position the ids of the last
+    rows are `seen`.
+    """
+
+    def __init__(self, last: int | None, seen: Sequence[int] | None) -> None:
+        self.last = self.after = last
+        self._seen: frozenset[int] = frozenset()
+        if last is not None and seen and seen[0] < last:
+            self.after, self._seen = seen[0], frozenset(seen)
+        self._ids: collections.deque[int] = collections.deque(maxlen=LOOK_AGAIN + 1)
+
+    def new(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Those of `rows` that were not read before.
+
+        A row that does not lie behind `after` shows that the list is read from its beginning: then all are new.
+        """
+        for row in rows:
+            self._ids.append(row["id"])
+            if self.after is not None and row["id"] <= self.after:
+                self.last, self.after, self._seen = None, None, frozenset()
+            if row["id"] not in self._seen:
+                self.last = max(self.last or 0, row["id"])
+                yield row
+
+    def note(self, position: Position, name: str) -> None:
+        """Write into a position how far the list was read (under `name`), and what to look at again next time."""
+        position[name] = self.last or 0
+        position.pop("seen", None)
+        seen = [*([self.after] if self.after else []), *self._ids][-LOOK_AGAIN - 1 :]
+        if len(seen) > 1:
+            position["seen"] = seen
 
 
 def belongs_to(fetch: Fetch, last: int, page: list[Row], key: str = "id") -> bool:

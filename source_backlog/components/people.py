@@ -7,7 +7,7 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.paging import Fetch, Unreadable, belongs_to, by_id, by_offset, rows_of
+from source_backlog.components.paging import Fetch, Recent, Unreadable, belongs_to, by_id, by_offset, rows_of
 from source_backlog.components.projects import new_projects, note_projects, selected_projects, visible_projects
 from source_backlog.components.retriever import BacklogRetriever
 from source_backlog.components.values import Row, as_instant, later, not_in_the_future, under
@@ -95,13 +95,15 @@ class NotificationRetriever(BacklogRetriever):
         position = self.position(stream_slice)
         projects = visible_projects(self.requester, self.api_budget)
         last = None if new_projects(position, projects) else position.get("id")
-        for notification in newer(self.ask, last):
-            position["id"] = max(position.get("id") or 0, notification["id"])
+        recent = Recent(last, position.get("seen"))
+        for notification in recent.new(newer(self.ask, recent.after)):
             yield notification
             if last is not None and notification.get("reason") == ADDED_TO_PROJECT:
                 # The project may have come and gone between two looks at the list of projects.
                 yield from by_id(self.ask)
                 last = None
+        if recent.last is not None:
+            recent.note(position, "id")
         note_projects(position, projects)
         self.advance(stream_slice, position)
 

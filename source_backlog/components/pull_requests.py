@@ -47,7 +47,8 @@ class PullRequestRetriever(BacklogRetriever):
         Raises `Unreadable` when the list of the repositories, or that of one that is still there, is refused.
         """
         project_id = stream_slice["projectId"]
-        head = feed_of(self.api_budget).head(self.requester)
+        feed = feed_of(self.api_budget)
+        feed.head(self.requester)
         repositories = self.requester.get_json(f"projects/{project_id}/git/repositories")
         if repositories is None:
             raise Unreadable
@@ -58,10 +59,10 @@ class PullRequestRetriever(BacklogRetriever):
                     position["updated"] = later(position.get("updated"), stamp)
                     yield pull_request
             except Unreadable:
-                there = self.requester.exists(f"projects/{project_id}/git/repositories/{repository['id']}")
-                if there or not self.readable(project_id):
+                there = self.requester.look(f"projects/{project_id}/git/repositories")
+                if there is None or any(one["id"] == repository["id"] for one in rows_of(there)):
                     raise
-        position["activity"] = head
+        feed.mark(self.requester, project_id, position)
 
     def of_repository(self, project_id: Any, repository: Row) -> Iterator[Row]:
         """The pull requests of one repository, in the order of their numbers; raises `Unreadable` when refused."""

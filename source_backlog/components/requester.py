@@ -131,8 +131,8 @@ class BacklogClient:
         self._timeout = QUICK_TIMEOUT_SECONDS if space.quick else timeout
         self._session = BacklogSession(space)
 
-    def get(self, url: str, params: Mapping[str, Any]) -> requests.Response:
-        """The response to a GET request: sent, or the one that another stream of this sync has received.
+    def get(self, url: str, params: Mapping[str, Any], fresh: bool = False) -> requests.Response:
+        """The response to a GET request: sent, or (unless it has to be `fresh`) one that another stream has received.
 
         Raises `AirbyteTracedException` with a sentence for the user when the request fails for good.
         """
@@ -140,7 +140,7 @@ class BacklogClient:
         def fetch() -> requests.Response:
             return self._request(url, params)
 
-        if not self._space.has_several_readers(path_of(url)):
+        if fresh or not self._space.has_several_readers(path_of(url)):
             return fetch()
         return self._space.responses.get(f"{url}?{urlencode(params, doseq=True)}", fetch)
 
@@ -329,6 +329,14 @@ class BacklogRequester(HttpRequester):
         response = self.send_request(path=path, request_params=params or {})
         return body_of(response) if response is not None and response.ok else None
 
+    def look(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The same as it is at this moment, and not as another stream has received it earlier in this sync.
+
+        For doubts about what a list has just shown: an older answer knows nothing of them.
+        """
+        response = self._client.get(f"{self.get_url()}{path}", params or {}, fresh=True)
+        return body_of(response) if response.ok else None
+
     def download(self, path: str, target: Path) -> int | None:
         """Stream `GET /api/v2/{path}` into the file `target`; gives its size in bytes, or None when it was skipped.
 
@@ -344,10 +352,10 @@ class BacklogRequester(HttpRequester):
         return target.stat().st_size
 
     def exists(self, path: str) -> bool:
-        """Whether Backlog has an object under `path`; a user who may not see it gets the same answer."""
+        """Whether Backlog has an object under `path` now; a user who may not see it gets the same answer."""
         assert self.api_budget is not None
         self.api_budget.probed.add(path)
-        return self.get_json(path) is not None
+        return self.look(path) is not None
 
     def is_missing(self, path: str) -> bool:
         """Whether Backlog says that there is nothing under `path`; a refusal is no such answer. Asked once per sync."""

@@ -70,8 +70,10 @@ class BacklogRetriever(Retriever):
             return
         if "activity" not in position:
             return
+        feed = feed_of(self.api_budget)
         try:
-            gone = feed_of(self.api_budget).touched(self.requester, project_id, position["activity"], types)
+            after = feed.look(self.requester, project_id, position)
+            gone = feed.touched(self.requester, project_id, after, types)
         except FeedTrimmed:
             # The feed has said so.
             return

@@ -46,7 +46,8 @@ class WikiRetriever(BacklogRetriever):
         Raises `Unreadable` when the list is refused.
         """
         project_id = stream_slice["projectId"]
-        head = feed_of(self.api_budget).head(self.requester)
+        feed = feed_of(self.api_budget)
+        feed.head(self.requester)
         touched = touched_ids(self.api_budget, self.requester, project_id, position, WIKI_CHANGED)
         known, is_new = position.get("updated"), since(position, self.config)
         pages = self.requester.get_json("wikis", {"projectIdOrKey": project_id})
@@ -59,7 +60,7 @@ class WikiRetriever(BacklogRetriever):
                 changed.append(page)
             position["updated"] = later(position.get("updated"), not_in_the_future(stamp))
         settle(position, known)
-        position["activity"] = head
+        feed.mark(self.requester, project_id, position)
         return changed
 
     def read(self, page: Row) -> list[Row] | None:
