@@ -69,6 +69,7 @@ FAMILIES: dict[str, list[str]] = {
     "beside settings": ["projects", "statuses", "git_repositories", "issues", "issue_comments", "pull_requests"],
     "people": ["user_stars", "notifications", "watchings"],
     "activities": ["activities"],
+    "deletions": ["deletions", "issues", "wikis"],
 }
 
 SMALL_PAGE = 6
@@ -600,6 +601,7 @@ ACTIONS_OF = {
     **dict.fromkeys(("pull requests", "pull request comments"), _REQUESTS),
     "beside settings": _ISSUES + _COMMENTS + _REQUESTS,
     "people": _PEOPLE,
+    "deletions": ["create_issue", "delete_issue", "delete_wiki", "trash_document", "delete_request", "close_request"],
     "activities": ["create_issue", "comment", "update_wiki", "write_document", "comment_request"],
 }
 # Rows of these show other objects as they were when the row was made; only the ids are of the row itself.
@@ -624,6 +626,8 @@ def differences(emulator: Emulator, world: World, stream: str, table: Table) -> 
     - the objects that a row shows beside its own (`SHOWS`): they are as they were when the row was made;
     - the old key of a renamed project in rows that have not changed since: ids are what identifies.
     """
+    if stream == "deletions":
+        return [f"{stream}: missing {k}" for k in _told_deletions(emulator) if k not in table]
     key = primary_key(stream)
     expected = {tuple(row.get(name) for name in key): row for row in emulator.truth(stream)}
     found = [f"{stream}: missing {row}" for k, row in expected.items() if k not in table]
@@ -632,6 +636,15 @@ def differences(emulator: Emulator, world: World, stream: str, table: Table) -> 
         names = [name for name in there.keys() | wanted.keys() if there.get(name) != wanted.get(name)]
         found += [f"{stream} {k}: {name} is {there.get(name)!r}, not {wanted.get(name)!r}" for name in names]
     return found
+
+
+def _told_deletions(emulator: Emulator) -> Iterator[tuple[str, str, int]]:
+    """The key of each deletion of an object that the feed tells of, as far as the key's user sees it."""
+    entities = {4: "issue", 7: "wiki", 21: "pull_request", 37: "document"}
+    for activity in emulator.truth("activities"):
+        content = activity["content"]
+        if activity["type"] in entities and content["id"] not in emulator.space.pull_requests:
+            yield entities[activity["type"]], str(content["id"]), activity["id"]
 
 
 def _comparable(world: World, stream: str, row: Row) -> Row:

@@ -236,6 +236,14 @@ def test_a_window_without_rows_reaches_back_to_the_newest_issue_that_there_is(ba
     assert position_after(retriever)["updated"] == "2026-01-10T00:00:00Z", "the next sync need not look back again"
 
 
+def test_a_newest_issue_without_a_stamp_makes_the_window_reach_back_to_the_beginning(backlog: Any) -> None:
+    retriever = backlog(IssueRetriever, [issue(1)], position={"updated": "2026-03-01T00:00:00Z"})
+    every_issue = retriever.requester.answers["issues"]
+    retriever.requester.answers["issues"] = lambda params: [{**row, "updated": None} for row in every_issue(params)]
+    assert [row["id"] for row in read(retriever)] == [101]
+    assert [params.get("updatedSince") for params in retriever.requester.asked("issues")] == ["2026-02-28", None, None]
+
+
 @pytest.mark.parametrize("empty", [1, 2])
 def test_a_list_that_was_empty_for_a_moment_is_asked_again(backlog: Any, empty: int) -> None:
     position = {"updated": "2026-01-10T00:00:00Z", "activity": 0}

@@ -80,9 +80,9 @@ class IssueRetriever(BacklogRetriever):
                 # Should that be wrong, the next sync reads the project from its beginning.
                 position.pop("updated", None)
                 return True
-            stamp = as_instant(newest.get("updated"))
-            if stamp and "updatedSince" in window:
-                window["updatedSince"] = min(window["updatedSince"], day_before(stamp))
+            bound, stamp = window.pop("updatedSince", None), as_instant(newest.get("updated"))
+            if bound and stamp:
+                window["updatedSince"] = min(bound, day_before(stamp))
                 position["updated"] = min(position.get("updated", stamp), stamp)
             return False
 
