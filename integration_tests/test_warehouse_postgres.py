@@ -1,13 +1,7 @@
-"""`backlog-sync` into a real PostgreSQL server, which this test starts."""
+"""`backlog-sync` into a real PostgreSQL server."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,80 +9,19 @@ from typing import Any
 import pytest
 
 pytest.importorskip("airbyte", reason="PyAirbyte (the extra `warehouse`) is not installed")
-psycopg2 = pytest.importorskip("psycopg2", reason="psycopg2 comes with PyAirbyte")
+pytest.importorskip("psycopg2", reason="psycopg2 comes with PyAirbyte")
 
-from integration_tests.emulator import Emulator  # noqa: E402
-from integration_tests.warehouse import STREAMS, Command, live_through  # noqa: E402
+from integration_tests.emulator import Emulator
+from integration_tests.postgresql import PASSWORD, postgresql, query
+from integration_tests.warehouse import STREAMS, Command, live_through
 
 pytestmark = pytest.mark.slow
-
-# Characters that a URL would stumble over.
-PASSWORD = "p@ss/w:rd %41?#"
-
-
-def _binaries() -> Path:
-    """The folder with `initdb`; installs Debian's package if it is missing and this process may."""
-    for attempt in (1, 2):
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-        if found or (program := shutil.which("initdb")):
-            return (found[-1] if found else Path(str(program))).parent
-        if attempt == 1 and os.geteuid() == 0 and shutil.which("apt-get"):
-            for command in (
-                ["apt-get", "update"],
-                ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"],
-            ):
-                subprocess.run(command, capture_output=True, check=False, timeout=300)
-    pytest.skip("PostgreSQL is not installed, and only root on Debian or Ubuntu can install it here")
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[dict[str, Any]]:
-    """How to connect to a server of its own, with a database `warehouse` and the user `loader`."""
-    binaries = _binaries()
-    # PostgreSQL refuses to run as root; its package has made a user.
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="backlog-postgres-"))
-    (folder / "password").write_text(PASSWORD, encoding="utf-8")
-    if as_user:
-        owner = pwd.getpwnam("postgres")
-        for path in (folder, folder / "password"):
-            os.chown(path, owner.pw_uid, owner.pw_gid)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    def run(program: str, *arguments: str) -> None:
-        command = [*as_user, str(binaries / program), "-D", str(folder / "data"), *arguments]
-        result = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60)
-        assert result.returncode == 0, result.stderr + result.stdout
-
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    run("initdb", "-U", "loader", "--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "-E", "UTF8")
-    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-    try:
-        at = {"host": "127.0.0.1", "port": port, "user": "loader", "password": PASSWORD}
-        connection = psycopg2.connect(**at, dbname="postgres")
-        connection.autocommit = True
-        connection.cursor().execute("CREATE DATABASE warehouse")
-        connection.close()
-        yield at | {"dbname": "warehouse"}
-    finally:
-        run("pg_ctl", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
-
-
-def query(server: dict[str, Any], sql: str) -> list[dict[str, Any]]:
-    """The rows that `sql` gives, if it gives any."""
-    connection = psycopg2.connect(**server)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(sql)
-            if cursor.description is None:
-                return []
-            names = [column.name for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    finally:
-        connection.close()
+    with postgresql() as server:
+        yield server
 
 
 def test_a_space_with_a_life_in_postgresql(server: dict[str, Any], tmp_path: Path) -> None:
@@ -98,9 +31,17 @@ def test_a_space_with_a_life_in_postgresql(server: dict[str, Any], tmp_path: Pat
         compared = live_through(
             command,
             lambda name: query(server, f"SELECT * FROM backlog.{name}"),
-            # A view, as every BI tool makes them, must not stand in the way of the next load.
-            between=lambda: query(server, "CREATE VIEW backlog.members AS SELECT * FROM backlog.project_users"),
+            # A view, as every BI tool makes them, must not stand in the way of the next load, and grants must stay.
+            between=lambda: query(
+                server,
+                "CREATE VIEW backlog.members AS SELECT * FROM backlog.project_users; CREATE ROLE analyst; "
+                "GRANT SELECT ON backlog.project_users, backlog.issues TO analyst",
+            ),
         )
+    for table in ("project_users", "issues"):
+        granted = query(server, f"SELECT has_table_privilege('analyst', 'backlog.{table}', 'SELECT') AS granted")
+        assert granted == [{"granted": True}]
+    assert query(server, "SELECT count(*) AS rows FROM backlog.members")[0]["rows"] == compared["project_users"]
     assert set(compared) == set(STREAMS) - {"deletions"}
     assert query(server, "SELECT count(*) AS nulls FROM backlog.issues WHERE assignee IS NULL")[0]["nulls"] > 0
     found = query(

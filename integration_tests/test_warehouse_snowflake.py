@@ -79,5 +79,6 @@ def test_a_space_with_a_life_in_an_emulated_snowflake(port: int, tmp_path: Path)
     program = [sys.executable, "-m", "integration_tests.fakesnow_sync", str(port)]
     with Emulator(seed=3, projects=2, issues=40) as emulator:
         command = Command(emulator, tmp_path, to, program=program, SNOWFLAKE_PASSWORD="x")
-        compared = live_through(command, table)
+        # fakesnow keeps the transaction of a client that was killed open for ever; Snowflake would end it.
+        compared = live_through(command, table, killed_while_writing=False)
     assert set(compared) == set(STREAMS) - {"deletions"}

@@ -39,7 +39,7 @@ STREAMS = (
     "wikis",
 )
 HOUR = 3600
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
 
 
 class Command:
@@ -176,7 +176,13 @@ def _value(value: Any, kind: Mapping[str, Any]) -> Any:
     return float(value) if "number" in types else value
 
 
-def live_through(command: Command, table: Table, between: Callable[[], None] = lambda: None) -> dict[str, int]:
+def live_through(
+    command: Command,
+    table: Table,
+    between: Callable[[], None] = lambda: None,
+    *,
+    killed_while_writing: bool = True,
+) -> dict[str, int]:
     """First load, changes, second load, each killed once before it succeeds; the tables equal the space each time.
 
     `between` is called when the first load is complete.
@@ -186,7 +192,10 @@ def live_through(command: Command, table: Table, between: Callable[[], None] = l
     compare(command.emulator, table)
     between()
     change(command.emulator)
-    command.killed_while_writing(seconds=0.3)
+    if killed_while_writing:
+        command.killed_while_writing(seconds=0.3)
+    else:
+        command.killed_while_reading(requests=5)
     before = len(command.emulator.requests)
     output, _ = command.run()
     assert "Requests: " in output

@@ -119,9 +119,12 @@ def _sync(
             USAGE,
         )
     # What PyAirbyte writes for the connector (the config above all) can be read by every user of the machine,
-    # unless it lies in a folder that cannot.
+    # unless it lies in a folder that cannot. The connector's own files go there too: PyAirbyte may end it before it
+    # has removed them.
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as folder:
-        os.environ.update(AIRBYTE_OFFLINE_MODE="1", DO_NOT_TRACK="1", NO_LIVE_PROGRESS="1", AIRBYTE_TEMP_DIR=folder)
+        os.environ.update(
+            AIRBYTE_OFFLINE_MODE="1", DO_NOT_TRACK="1", NO_LIVE_PROGRESS="1", AIRBYTE_TEMP_DIR=folder, TMPDIR=folder
+        )
         os.environ.setdefault("AIRBYTE_LOGGING_ROOT", folder)
         progress.start(destination.name)
         # Here and not above: PyAirbyte takes seconds to import, and reads the environment while it does.

@@ -158,9 +158,22 @@ class Loading(SqlProcessorBase):  # type: ignore[misc]
 
     Why: PyAirbyte loads a row twice if a sync reads it twice, as any sync does when the row changes meanwhile; and
     it replaces a table by renaming another one over it, which PostgreSQL refuses as soon as a view depends on it,
-    which loses the grants on it, and which is not done at all when there are no rows. It also asks the database for
-    all keys, constraints and comments of every table, where the columns are enough: most of the time of a small sync.
+    which leaves no table in Snowflake if the run is killed then, which loses the grants on it, and which is not done at
+    all when there are no rows. So the old rows are deleted and PyAirbyte appends the new ones, in one transaction: that
+    is the one statement that is not PyAirbyte's. It also asks the database for all keys, constraints and comments of
+    every table, where the columns are enough: most of the time of a small sync.
     """
+
+    _transaction: sqlalchemy.Connection | None = None
+
+    @contextlib.contextmanager
+    def get_sql_connection(self) -> Iterator[sqlalchemy.Connection]:
+        """A connection in a transaction: the one that is open, or one of its own."""
+        if self._transaction is not None:
+            yield self._transaction
+            return
+        with super().get_sql_connection() as connection:
+            yield connection
 
     def _get_table_by_name(
         self, table_name: str, *, force_refresh: bool = False, shallow_okay: bool = False
@@ -181,14 +194,13 @@ class Loading(SqlProcessorBase):  # type: ignore[misc]
 
     def _swap_temp_table_with_final_table(self, stream_name: str, temp_table_name: str, final_table_name: str) -> None:
         self._ensure_compatible_table_schema(stream_name, final_table_name)
-        columns = list(self._get_sql_column_definitions(stream_name))
-        final, new = (
-            sqlalchemy.table(name, *map(sqlalchemy.column, columns), schema=self.sql_config.schema_name)
-            for name in (final_table_name, temp_table_name)
-        )
-        with self.get_sql_connection() as connection:
-            connection.execute(sqlalchemy.delete(final))
-            connection.execute(sqlalchemy.insert(final).from_select(columns, sqlalchemy.select(*new.columns)))
+        final = sqlalchemy.table(final_table_name, schema=self.sql_config.schema_name)
+        with self.get_sql_connection() as self._transaction:
+            try:
+                self._transaction.execute(final.delete())
+                self._append_temp_table_to_final_table(temp_table_name, final_table_name, stream_name)
+            finally:
+                self._transaction = None
 
     def empty(self, stream: str) -> None:
         """Replace the table of `stream`, which was read whole and has no rows."""
