@@ -10,6 +10,8 @@ INSTALLED := $(VENV)/.installed
 LOG := $(VENV)/install.log
 IMAGE := airbyte/source-backlog:dev
 PYTEST_ARGS :=
+# Two files at a time: most tests keep one core busy.
+PARALLEL := --numprocesses 2 --dist loadfile
 
 # pip's stream of lines becomes one dot per package; the whole of it is kept in the log,
 # whose end is shown if pip fails.
@@ -32,7 +34,7 @@ config-given:
 	@test -n "$(CONFIG)" || { echo "Which space? make sync CONFIG=secrets/config.json" >&2; exit 2; }
 
 test: lint ## Run every check: lint, types, unit tests, emulator, standard tests
-	@$(PYTHON) -m pytest $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## Formatting, lint and types
 	@$(VENV)/bin/ruff format --check --quiet . || { $(VENV)/bin/ruff format --diff . ; exit 1; }
