@@ -286,6 +286,15 @@ def test_named_issues_are_not_gone_because_nothing_of_the_project_is_there(backl
         assert [row["id"] for row in read(retriever)] == [101]
 
 
+def test_named_issues_that_do_not_say_their_project_are_read(backlog: Any) -> None:
+    old, recent = issue(1, "2025-06-01T00:00:00Z"), issue(2)
+    feed = [activity(4, 2, recent), activity(5, 2, old)]
+    retriever = backlog(IssueRetriever, [old, recent], feed, {"updated": recent["updated"], "activity": 4})
+    every_issue = retriever.requester.answers["issues"]
+    retriever.requester.answers["issues"] = lambda params: [{**row, "projectId": None} for row in every_issue(params)]
+    assert [row["id"] for row in read(retriever)] == [102, 101]
+
+
 def test_a_named_issue_that_is_missing_beside_one_that_is_there_is_gone(backlog: Any) -> None:
     recent = issue(2)
     feed = [activity(4, 2, recent), activity(5, 1, issue(9))]

@@ -126,7 +126,7 @@ class IssueRetriever(BacklogRetriever):
         for first in range(0, len(ids), PAGE_SIZE - 1):
             some = ids[first : first + PAGE_SIZE - 1]
             page = rows_of(self.requester.get_json("issues", {"id[]": [*some, witness], "count": PAGE_SIZE}))
-            there = [issue for issue in page if issue.get("projectId") == project_id]
+            there = [issue for issue in page if issue.get("projectId") in (project_id, None)]
             if not there:
                 raise Unreadable
             yield from (issue for issue in there if issue["id"] in some)
