@@ -126,8 +126,8 @@ class ActivityRetriever(BacklogRetriever):
                 note_projects(position, projects, without=unread)
             if everything or project_id in selected or (unfiltered and project_id is None):
                 yield activity
-            recent.note(position, "activity")
             if count % PAGE_SIZE == 0:
+                recent.note(position, "activity")
                 self.checkpoint(stream_slice, dict(position))
         again, unread = set(unread) & set(selected), []
         for project_id in sorted(again):
