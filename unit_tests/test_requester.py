@@ -1,5 +1,6 @@
 """`BacklogRequester` over the real HTTP client: where the key goes, what is followed, how a failure ends."""
 
+import itertools
 import json
 import logging
 import re
@@ -12,7 +13,7 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.requester import HOPELESS_AFTER, BacklogRequester
+from source_backlog.components.requester import HOPELESS_AFTER, MOST_RENEWALS, BacklogRequester
 from source_backlog.components.space import Space
 from source_backlog.source import SourceBacklog
 
@@ -345,6 +346,59 @@ def test_a_token_that_was_revoked_early_is_renewed_once(
     requester = declared(oauth(config, token_expiry_date="2099-01-01T00:00:00Z"))
     assert requester.get_json("users") == [{"id": 1}]
     assert renewal.call_count == 1
+
+
+def granting(requests_mock: Any) -> Any:
+    """The token endpoint, with a new token at every use."""
+    number = itertools.count(1)
+
+    def grant(request: Any, context: Any) -> dict[str, Any]:
+        return {"access_token": f"access-{(new := next(number))}", "refresh_token": f"refresh-{new}"}
+
+    return requests_mock.post(f"{BASE}oauth2/token", json=grant)
+
+
+@pytest.mark.parametrize("expiries", [3, 5])
+def test_a_request_may_be_overtaken_by_any_expiry_of_an_accepted_token(
+    declared: Any, config: dict[str, Any], requests_mock: Any, expiries: int
+) -> None:
+    """Beside many others a request can be the one whose token expires under way, again and again."""
+    renewal = granting(requests_mock)
+    requests_mock.get(f"{BASE}priorities", json=[])
+    requester = declared(oauth(config))
+    left = iter(range(expiries))
+
+    def answer(request: Any, context: Any) -> Any:
+        requester.get_json("priorities")
+        if next(left, None) is not None:
+            context.status_code = 401
+            return None
+        return [{"id": 1}]
+
+    requests_mock.get(f"{BASE}users", json=answer)
+    assert requester.get_json("users") == [{"id": 1}]
+    assert renewal.call_count == 1 + expiries
+
+
+@pytest.mark.parametrize(("accepted_elsewhere", "renewals"), [(False, 1 + MOST_RENEWALS), (True, HOPELESS_AFTER)])
+def test_renewing_ends_where_no_token_is_accepted(
+    declared: Any, config: dict[str, Any], requests_mock: Any, accepted_elsewhere: bool, renewals: int
+) -> None:
+    """Also where an endpoint rejects the tokens that others accept."""
+    renewal = granting(requests_mock)
+    requests_mock.get(f"{BASE}priorities", json=[])
+    requester = declared(oauth(config))
+
+    def answer(request: Any, context: Any) -> None:
+        if accepted_elsewhere:
+            requester.get_json("priorities")
+        context.status_code = 401
+
+    requests_mock.get(f"{BASE}users", json=answer)
+    assert failure(requester, "users").message == (
+        "Backlog does not accept the OAuth access token. Authenticate the source again."
+    )
+    assert renewal.call_count == renewals
 
 
 def assert_no_secret(error: AirbyteTracedException) -> None:

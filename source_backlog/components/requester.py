@@ -46,7 +46,8 @@ LONGEST_PAUSE_SECONDS = 60.0
 HOPELESS_AFTER = 10
 # `check` answers a person who waits.
 QUICK_TIMEOUT_SECONDS = (10.0, 20.0)
-# A new token may expire before the request is repeated, if it waits for the rate limit; not time and again.
+# An OAuth token that Backlog has accepted may expire under any request. One that it has never accepted may have expired
+# while the request waited for the rate limit; not time and again.
 MOST_RENEWALS = 2
 # The token endpoint among the endpoints that fail.
 TOKENS = "oauth2/token"
@@ -156,22 +157,22 @@ class BacklogClient:
             raise known
         retries = 0 if failed else self._handler.max_retries
         deadline = time.monotonic() + self._handler.max_time
-        renewals = 0
+        never_accepted = 0
         for attempt in itertools.count(1):
             request, response, error = self._send(url, params, stream)
             resolution = self._handler.interpret_response(response if response is not None else error)
             action = resolution.response_action
             if response is not None and action in (ResponseAction.SUCCESS, ResponseAction.IGNORE):
                 self._space.failing.pop(endpoint, None)
+                if self._key is None:
+                    self._space.accepted_tokens.add(request.headers["Authorization"])
                 return response
-            if (
-                action == ResponseAction.REFRESH_TOKEN_THEN_RETRY
-                and renewals < MOST_RENEWALS
-                and isinstance(self._authenticator, RotatingTokens)
-            ):
-                self._header(rejected={"Authorization": request.headers["Authorization"]})
-                renewals += 1
-                continue
+            if action == ResponseAction.REFRESH_TOKEN_THEN_RETRY and isinstance(self._authenticator, RotatingTokens):
+                token = request.headers["Authorization"]
+                never_accepted += token not in self._space.accepted_tokens
+                if never_accepted <= MOST_RENEWALS and attempt < HOPELESS_AFTER:
+                    self._header(rejected={"Authorization": token})
+                    continue
             failure = _failure(resolution, path, attempt)
             if action not in (ResponseAction.RETRY, ResponseAction.RATE_LIMITED):
                 if failure.failure_type == FailureType.config_error:
