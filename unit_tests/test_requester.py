@@ -187,6 +187,24 @@ def test_an_endpoint_that_fails_again_and_again_is_not_asked_any_more(
     assert requests_mock.call_count == 3 + HOPELESS_AFTER - 1
 
 
+def test_a_rejected_key_is_not_sent_again_because_an_earlier_request_is_answered_later(
+    requester: BacklogRequester, requests_mock: Any
+) -> None:
+    def answer(request: Any, context: Any) -> Any:
+        if "keyword" in request.qs:
+            context.status_code = 401
+            return {"errors": [{"message": "Authentication failure.", "code": 11}]}
+        assert failure(requester).failure_type == FailureType.config_error
+        return []
+
+    requests_mock.get(ISSUES, json=answer)
+    requests_mock.get(f"{BASE}users/myself", status_code=401)
+    assert requester.get_json("issues") == []
+    sent = requests_mock.call_count
+    assert failure(requester).failure_type == FailureType.config_error
+    assert requests_mock.call_count == sent
+
+
 def test_at_most_num_workers_requests_are_under_way(
     requester: BacklogRequester, space: Space, response: Callable[..., requests.Response]
 ) -> None:

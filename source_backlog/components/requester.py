@@ -163,7 +163,10 @@ class BacklogClient:
             resolution = self._handler.interpret_response(response if response is not None else error)
             action = resolution.response_action
             if response is not None and action in (ResponseAction.SUCCESS, ResponseAction.IGNORE):
-                self._space.failing.pop(endpoint, None)
+                _, latest = self._space.failing.get(endpoint, (0, None))
+                # An answer to what was already under way does not mend what only the user can.
+                if latest is not None and latest.failure_type != FailureType.config_error:
+                    self._space.failing.pop(endpoint, None)
                 if self._key is None:
                     self._space.accepted_tokens.add(request.headers["Authorization"])
                 return response

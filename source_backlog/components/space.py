@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests.adapters import HTTPAdapter
 
 from source_backlog.components.limits import RateLimits
@@ -64,7 +65,7 @@ class Space:
         # Paths that are asked for to see whether the object exists: an answer of "no" is no warning.
         self.probed: set[str] = set()
         # Endpoint -> how many requests in a row have failed for good, and how: see `BacklogClient`.
-        self.failing: dict[str, tuple[int, Exception]] = {}
+        self.failing: dict[str, tuple[int, AirbyteTracedException]] = {}
         # The OAuth tokens of this sync that Backlog has accepted at least once, an hour each.
         self.accepted_tokens: set[str | bytes] = set()
         self._readers = collections.Counter(endpoint_of(endpoint) for endpoint in endpoints)
