@@ -20,13 +20,21 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.test.entrypoint_wrapper import read
 
-from integration_tests.emulator import Emulator, Request
+from integration_tests.emulator import Emulator, Request, Space
 from source_backlog import SourceBacklog
 
 Row = dict[str, Any]
 
 # What takes a request per issue without being asked for by most people, or writes files.
 EXPENSIVE = frozenset(["issue_participants", "related_issues"])
+
+# The streams that transfer files, and those of their metadata.
+FILES_OF = {
+    "issue_attachment_files": "issue_attachments",
+    "wiki_attachment_files": "wiki_attachments",
+    "document_attachment_files": "document_attachments",
+    "shared_file_contents": "shared_files",
+}
 
 
 @cache
@@ -55,6 +63,25 @@ def configured(names: Iterable[str]) -> ConfiguredAirbyteCatalog:
             )
         )
     return ConfiguredAirbyteCatalog(streams=streams)
+
+
+def files_of(space: Space) -> dict[str, dict[int, Any]]:
+    """Everything in the space that has bytes, by stream and id."""
+    found: dict[str, dict[int, Any]] = {name: {} for name in FILES_OF}
+    visible = space.visible_projects(space.user(None), contents=True)
+    for project in visible:
+        for issue in project.issues:
+            found["issue_attachment_files"] |= {each.id: each for each in issue.attachments}
+        if project.use_wiki:
+            for wiki in project.wikis.values():
+                found["wiki_attachment_files"] |= {each.id: each for each in wiki.attachments}
+        if project.use_document:
+            for document in project.documents.values():
+                if document.status_id == 1:
+                    found["document_attachment_files"] |= {each.id: each for each in document.attachments}
+        if project.use_file_sharing:
+            found["shared_file_contents"] |= {each.id: each for each in project.files.values() if each.type == "file"}
+    return found
 
 
 @dataclass

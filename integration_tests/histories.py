@@ -14,6 +14,8 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -25,9 +27,9 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from integration_tests.emulator import Emulator
 from integration_tests.emulator.generator import generate
-from integration_tests.harness import configured, primary_key, without_nulls
+from integration_tests.harness import FILES_OF, configured, files_of, primary_key, without_nulls
 from source_backlog import SourceBacklog
-from source_backlog.components import activities, feed, issues, paging
+from source_backlog.components import activities, feed, files, issues, paging, shared_files
 
 Row = dict[str, Any]
 Table = dict[tuple[Any, ...], Row]
@@ -70,8 +72,12 @@ FAMILIES: dict[str, list[str]] = {
     "people": ["user_stars", "notifications", "watchings"],
     "activities": ["activities"],
     "deletions": ["deletions", "issues", "wikis"],
+    "files of issues": ["issue_attachment_files"],
+    "files": ["wiki_attachment_files", "document_attachment_files", "shared_file_contents"],
 }
 
+# The column of a file's row in which the tests keep its bytes.
+CONTENT = "_content"
 SMALL_PAGE = 6
 LOOK_AGAIN = 5 * SMALL_PAGE
 
@@ -105,14 +111,18 @@ def one_manifest() -> Iterator[None]:
 @contextmanager
 def quick() -> Iterator[None]:
     """Besides, pages of a few rows, a checkpoint after every issue, and no log."""
-    with one_manifest(), pytest.MonkeyPatch.context() as patch:
+    with one_manifest(), TemporaryDirectory() as staging, pytest.MonkeyPatch.context() as patch:
         patch.setattr(paging.by_offset, "__defaults__", (SMALL_PAGE, "id"))
         patch.setattr(paging.by_id, "__defaults__", (None, SMALL_PAGE, "id"))
         patch.setattr(issues, "PAGE_SIZE", SMALL_PAGE)
         patch.setattr(activities, "PAGE_SIZE", SMALL_PAGE)
         for module in (feed, paging):
             patch.setattr(module, "LOOK_AGAIN", LOOK_AGAIN)
-        patch.setattr(issues, "CHECKPOINT_SECONDS", 0.0)
+        patch.setattr(shared_files, "FILES_PER_PAGE", SMALL_PAGE)
+        for module in (issues, files):
+            patch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
+        patch.setattr(files, "FILES_PER_SECOND_OF_PAUSE", 1_000_000)
+        patch.setattr("airbyte_cdk.sources.utils.files_directory.AIRBYTE_STAGING_DIRECTORY", staging)
         logger = logging.getLogger("airbyte")
         level = logger.level
         logger.setLevel(logging.CRITICAL)
@@ -287,6 +297,22 @@ class World:
         if issue and (file := self.file(b, issue.project)):
             self.space.link_shared_file(issue, file, through_api=True)
             self.touch_issue(issue)
+
+    def do_share_file(self, a: int, b: int) -> None:
+        if project := self.project(a):
+            folder = ("", "設計/", "設計/図面/", "議事録/")[b % 4]
+            self.space.add_shared_file(project, f"/{folder}{self.text('図')}.png", b)
+
+    def do_update_file(self, a: int, b: int) -> None:
+        project = self.project(a)
+        if project and (file := self.file(b, project)):
+            self.space.update_shared_file(file, size=b, name=f"{self.text('図')}.png" if b % 2 else None)
+
+    def do_delete_file(self, a: int, b: int) -> None:
+        """A file, or a directory with all that is in it."""
+        project = self.project(a)
+        if project and project.files:
+            self.space.delete_shared_file(self.pick(project.files.values(), b))
 
     def do_star_issue(self, a: int, b: int) -> None:
         if issue := self.issue(a):
@@ -600,6 +626,12 @@ ACTIONS_OF = {
     **dict.fromkeys(("documents", "document comments", "all of documents"), _DOCUMENTS),
     **dict.fromkeys(("pull requests", "pull request comments"), _REQUESTS),
     "beside settings": _ISSUES + _COMMENTS + _REQUESTS,
+    "files of issues": ["create_issue", "update_issue", "attach", "attach", "remove_attachment", "move_issue"],
+    "files": [
+        *("attach_to_wiki", "remove_wiki_attachment", "update_wiki", "attach_to_document", "attach_to_document"),
+        *("write_document", "trash_document", "restore_document", "restore_document"),
+        *("share_file", "update_file", "delete_file"),
+    ],
     "people": _PEOPLE,
     "deletions": ["create_issue", "delete_issue", "delete_wiki", "trash_document", "delete_request", "close_request"],
     "activities": ["create_issue", "comment", "update_wiki", "write_document", "comment_request"],
@@ -628,6 +660,8 @@ def differences(emulator: Emulator, world: World, stream: str, table: Table) -> 
     """
     if stream == "deletions":
         return [f"{stream}: missing {k}" for k in _told_deletions(emulator) if k not in table]
+    if stream in FILES_OF:
+        return _file_differences(emulator, stream, table)
     key = primary_key(stream)
     expected = {tuple(row.get(name) for name in key): row for row in emulator.truth(stream)}
     found = [f"{stream}: missing {row}" for k, row in expected.items() if k not in table]
@@ -635,6 +669,22 @@ def differences(emulator: Emulator, world: World, stream: str, table: Table) -> 
         there, wanted = (_comparable(world, stream, row[k]) for row in (table, expected))
         names = [name for name in there.keys() | wanted.keys() if there.get(name) != wanted.get(name)]
         found += [f"{stream} {k}: {name} is {there.get(name)!r}, not {wanted.get(name)!r}" for name in names]
+    return found
+
+
+def _file_differences(emulator: Emulator, stream: str, table: Table) -> list[str]:
+    """A file is fetched once: the columns of the object that it hangs on are as they were then."""
+    found = []
+    there = files_of(emulator.space)[stream]
+    for row in emulator.truth(FILES_OF[stream]):
+        key = tuple(row[name] for name in primary_key(stream))
+        if row["id"] in there and key not in table:
+            found.append(f"{stream}: missing {row}")
+        elif row["id"] in there:
+            fetched = table[key]
+            found += [f"{stream} {key}: {name} differs" for name in ("name", "size") if fetched[name] != row[name]]
+            if fetched[CONTENT] != there[row["id"]].content():
+                found.append(f"{stream} {key}: other bytes")
     return found
 
 
@@ -674,6 +724,8 @@ class Reader:
                 self.state[message.state.stream.stream_descriptor.name] = message.state
             else:
                 stream, row = message.record.stream, dict(message.record.data)
+                if message.record.file_reference:
+                    row[CONTENT] = Path(message.record.file_reference.staging_file_url).read_bytes()
                 self.tables[stream][tuple(row.get(name) for name in primary_key(stream))] = row
 
     def refresh(self, streams: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from integration_tests.emulator import Emulator
-from integration_tests.harness import catalog_streams, sync
+from integration_tests.harness import FILES_OF, catalog_streams, sync
 from source_backlog.sync.command import SUGGESTED_STREAMS
 from unit_tests.test_docs import ROOT, code, documented, table
 
@@ -21,13 +21,6 @@ SEARCH = {"issues", "wikis"}
 # One request each per sync, whatever is selected; the pages of the feed are the stream itself for two streams.
 COMMON = {"rateLimit", "projects"}
 FEED = {"activities", "deletions"}
-# The stream of files -> the stream that lists them.
-FILES = {
-    "issue_attachment_files": "issue_attachments",
-    "wiki_attachment_files": "wiki_attachments",
-    "document_attachment_files": "document_attachments",
-    "shared_file_contents": "shared_files",
-}
 
 
 def pages(lengths: Iterable[int], size: int = 100) -> int:
@@ -94,6 +87,7 @@ def known(emulator: Emulator) -> dict[str, int]:
         "I_new": 0,
         "W_new": 0,
         "D_new": 0,
+        "Pd_new": 0,
         "M_new": 0,
         "X_new": 0,
         "pages(I)": pages(lengths(issues, "projectId", ids)),
@@ -125,8 +119,8 @@ def of_stream(emulator: Emulator, stream: str) -> dict[str, int]:
     """The letters that mean something else for each stream: its own list, its own files."""
     if stream.startswith("recently_viewed_"):
         return {"pages(L)": pages([len(emulator.truth(stream))])}
-    if stream in FILES:
-        return {"X": sum(row.get("type") != "directory" for row in emulator.truth(FILES[stream]))}
+    if stream in FILES_OF:
+        return {"X": sum(row.get("type") != "directory" for row in emulator.truth(FILES_OF[stream]))}
     return {}
 
 

@@ -8,6 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,13 @@ from airbyte_cdk.models import AirbyteStateMessage, AirbyteStateMessageSerialize
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integration_tests.emulator import Emulator, Space
-from integration_tests.harness import EXPENSIVE, Sync, catalog_streams, configured, sync
+from integration_tests.emulator import Emulator
+from integration_tests.harness import EXPENSIVE, FILES_OF, Sync, catalog_streams, configured, files_of, sync
 from source_backlog.components import files
-from source_backlog.components.files import LONGEST_NAME_BYTES, FileProgress, safe_name
+from source_backlog.components.files import LONGEST_NAME_BYTES, MOST_REFUSALS, FileProgress, safe_name
 from source_backlog.components.requester import BacklogClient
 
-FILE_STREAMS = ["issue_attachment_files", "wiki_attachment_files", "document_attachment_files", "shared_file_contents"]
+FILE_STREAMS = list(FILES_OF)
 DOWNLOAD = re.compile(r"^(issues|wikis|documents)/[^/]+/attachments/\d+$|^projects/\d+/files/\d+$")
 MIB = 1024 * 1024
 
@@ -41,25 +44,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the pauses between attempts."""
     monkeypatch.setattr(BacklogClient, "_pause", lambda *_: 0.0)
     monkeypatch.setattr(files.time, "sleep", lambda _: None)
-
-
-def contents(space: Space) -> dict[str, dict[int, Any]]:
-    """Everything in the space that has bytes, by stream and id."""
-    found: dict[str, dict[int, Any]] = {name: {} for name in FILE_STREAMS}
-    visible = space.visible_projects(space.user(None), contents=True)
-    for project in visible:
-        for issue in project.issues:
-            found["issue_attachment_files"] |= {each.id: each for each in issue.attachments}
-        if project.use_wiki:
-            for wiki in project.wikis.values():
-                found["wiki_attachment_files"] |= {each.id: each for each in wiki.attachments}
-        if project.use_document:
-            for document in project.documents.values():
-                if document.status_id == 1:
-                    found["document_attachment_files"] |= {each.id: each for each in document.attachments}
-        if project.use_file_sharing:
-            found["shared_file_contents"] |= {each.id: each for each in project.files.values() if each.type == "file"}
-    return found
 
 
 def downloads(result: Sync) -> list[str]:
@@ -109,7 +93,7 @@ STREAM = ["issue_attachment_files"]
 
 def test_every_file_of_a_space_comes_with_its_bytes_and_its_name() -> None:
     with Emulator(seed=72, projects=4, issues=200, shared_files=40) as emulator:
-        expected = contents(emulator.space)
+        expected = files_of(emulator.space)
         first = sync(emulator, FILE_STREAMS)
         for stream in FILE_STREAMS:
             assert expected[stream], stream
@@ -124,14 +108,8 @@ def test_every_file_of_a_space_comes_with_its_bytes_and_its_name() -> None:
 
 def test_a_file_row_is_the_metadata_row_and_where_it_came_from() -> None:
     with Emulator(seed=73, projects=2, issues=60) as emulator:
-        pairs = {
-            "issue_attachment_files": "issue_attachments",
-            "wiki_attachment_files": "wiki_attachments",
-            "document_attachment_files": "document_attachments",
-            "shared_file_contents": "shared_files",
-        }
-        result = sync(emulator, [*pairs, *pairs.values()])
-        for stream, metadata in pairs.items():
+        result = sync(emulator, [*FILES_OF, *FILES_OF.values()])
+        for stream, metadata in FILES_OF.items():
             rows = {row["id"]: row for row in result.rows[metadata] if row.get("type") != "directory"}
             for row in result.rows[stream]:
                 assert {name: value for name, value in row.items() if name != "downloadUrl"} == rows[row["id"]]
@@ -167,8 +145,100 @@ def test_new_files_and_new_contents_are_fetched_and_nothing_else() -> None:
         second = sync(emulator, FILE_STREAMS, first.state)
         for stream in FILE_STREAMS:
             assert fetched(second, stream) == expected[stream]
-            check_bytes(second, stream, contents(space)[stream])
+            check_bytes(second, stream, files_of(space)[stream])
         assert len(downloads(second)) == 6
+
+
+# --- files that are older than the last one fetched ---
+
+
+def two_syncs(emulator: Emulator, stream: str, happens: Callable[[], Any], **options: Any) -> tuple[Sync, Sync]:
+    """A first load; a month later new files everywhere, and then `happens`; the sync after it and one more."""
+    space = emulator.space
+    first = sync(emulator, FILE_STREAMS, **options)
+    space.advance(30 * 86_400)
+    for project in space.projects.values():
+        space.attach_file(project.issues[-1], "新しい図.png", 5)
+        space.attach_file_to_wiki(space.create_wiki(project, "新しいページ", "本文"), "新しい図.png", 5)
+        space.add_shared_file(project, "/新しい図.png", 5)
+    state = sync(emulator, FILE_STREAMS, first.state, **options).state
+    space.advance(86_400)
+    happens()
+    second = sync(emulator, FILE_STREAMS, state, **options)
+    check_bytes(second, stream, files_of(space)[stream])
+    return second, sync(emulator, FILE_STREAMS, second.state, **options)
+
+
+def test_the_old_files_of_an_issue_that_is_moved_here_are_fetched() -> None:
+    with Emulator(seed=76, projects=2, archived_projects=0, foreign_projects=0, issues=40) as emulator:
+        space = emulator.space
+        here, elsewhere = space.projects.values()
+        issue = elsewhere.issues[0]
+        old = space.attach_file(issue, "古い図.png", 7)
+        second, third = two_syncs(emulator, STREAM[0], lambda: space.move_issue(issue, here), projects=[here.key])
+        assert fetched(second) == {each.id for each in issue.attachments} >= {old.id}
+        assert not downloads(third)
+
+
+def test_the_old_files_of_an_issue_that_was_left_out_by_the_start_date_are_fetched_once() -> None:
+    with Emulator(seed=77, projects=1, archived_projects=0, foreign_projects=0, issues=40) as emulator:
+        space, (project,) = emulator.space, emulator.space.projects.values()
+        issue = project.issues[0]
+        old = space.attach_file(issue, "古い図.png", 7)
+        space.advance(30 * 86_400)
+        start = datetime.fromtimestamp(space.clock, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        second, third = two_syncs(
+            emulator, STREAM[0], lambda: space.update_issue(issue, summary="まだ要る"), start_date=start
+        )
+        assert fetched(second) == {each.id for each in issue.attachments} >= {old.id}
+        assert not downloads(third)
+
+
+def test_the_old_files_of_a_document_that_is_taken_out_of_the_trash_are_fetched() -> None:
+    with Emulator(seed=78, projects=1, archived_projects=0, foreign_projects=0, issues=10) as emulator:
+        space, (project,) = emulator.space, emulator.space.projects.values()
+        document = space.create_document(project, "捨てた文書", "本文")
+        old = space.attach_file_to_document(document, "古い図.png", 7)
+        space.trash_document(document)
+        space.advance(5 * 86_400)
+        kept = space.create_document(project, "文書", "本文")
+        new = space.attach_file_to_document(kept, "新しい図.png", 7)
+        second, third = two_syncs(emulator, "document_attachment_files", lambda: space.restore_document(document))
+        assert new.created > old.created
+        assert fetched(second, "document_attachment_files") == {old.id}
+        assert not downloads(third)
+
+
+def test_the_files_of_documents_are_fetched_without_their_tree() -> None:
+    with Emulator(seed=78, projects=1, archived_projects=0, foreign_projects=0, issues=10) as emulator:
+        emulator.faults.add("/documents/tree", status=403, times=None)
+        stream = "document_attachment_files"
+        first = sync(emulator, [stream])
+        assert fetched(first, stream) == set(files_of(emulator.space)[stream]) != set()
+        assert not downloads(sync(emulator, [stream], first.state))
+
+
+def test_the_old_files_of_a_page_that_was_refused_for_a_moment_are_fetched() -> None:
+    with Emulator(seed=79, projects=1, archived_projects=0, foreign_projects=0, issues=10) as emulator:
+        space, (project,) = emulator.space, emulator.space.projects.values()
+        page = space.create_wiki(project, "ページ", "本文")
+        old = space.attach_file_to_wiki(page, "古い図.png", 7)
+        fault = emulator.faults.add(rf"/wikis/{page.id}$", status=404, times=2)
+        second, third = two_syncs(emulator, "wiki_attachment_files", lambda: None)
+        assert fault.struck == 2
+        assert fetched(second, "wiki_attachment_files") == {old.id}
+        assert not downloads(third)
+
+
+def test_the_old_files_of_a_directory_that_was_refused_for_a_moment_are_fetched() -> None:
+    with Emulator(seed=80, projects=1, archived_projects=0, foreign_projects=0, issues=10) as emulator:
+        space, (project,) = emulator.space, emulator.space.projects.values()
+        old = space.add_shared_file(project, "/設計/古い図.png", 7)
+        fault = emulator.faults.add("/files/metadata/設計$", status=404, times=2)
+        second, third = two_syncs(emulator, "shared_file_contents", lambda: None)
+        assert fault.struck == 2
+        assert old.id in fetched(second, "shared_file_contents")
+        assert not downloads(third)
 
 
 # --- a thousand files, and what happens on the way ---
@@ -289,9 +359,37 @@ def test_a_file_that_is_gone_or_refused_is_left_out_with_a_warning(status: int) 
         assert len(fetched(first)) == 19
         (warning,) = first.warnings()
         assert f"issues/{issue.id}/attachments/{bad.id}" in warning
-        # It is not asked for at every sync for ever.
+        # The user may have lost the project for a moment. But it is not asked for at every sync for ever.
+        state = first.state
+        for _ in range(MOST_REFUSALS - 1):
+            again = sync(emulator, STREAM, state, **ONLY)
+            assert downloads(again) == [f"issues/{issue.id}/attachments/{bad.id}"]
+            assert not fetched(again) and len(again.warnings()) == 1
+            state = again.state
+        last = sync(emulator, STREAM, state, **ONLY)
+        assert not downloads(last) and not last.warnings()
+
+
+def test_a_file_that_was_refused_for_a_moment_is_fetched_by_the_next_sync() -> None:
+    with with_attachments(40) as emulator:
+        space, project = emulator.space, emulator.space.project("FILES")
+        expected = {each.id: each for issue in project.issues for each in issue.attachments}
+        me, started = space.user(None), count()
+
+        def blink(request: Any) -> None:
+            # The user loses the project at the 10th file and has it back a few requests later.
+            number = next(started) if DOWNLOAD.search(request.path.removeprefix("/api/v2/")) else None
+            if number == 10:
+                space.remove_member(project, me)
+            elif me not in project.members and number is None:
+                space.add_member(project, me)
+
+        end = emulator.before_request(blink)
+        first = sync(emulator, STREAM, **ONLY)
+        end()
+        assert fetched(first) < set(expected)
         second = sync(emulator, STREAM, first.state, **ONLY)
-        assert not downloads(second) and not second.warnings()
+        assert fetched(first) | fetched(second) == set(expected)
 
 
 def test_an_attachment_that_is_removed_while_the_sync_runs_stops_nothing() -> None:
@@ -413,18 +511,18 @@ def test_an_ordinary_name_is_kept(name: str) -> None:
 
 def test_a_walk_of_days_forgets_no_file_that_was_attached_behind_it() -> None:
     """The place is not later than the start of the walk, whatever stamps it has met."""
-    progress = FileProgress({}, "created")
+    progress = FileProgress({}, "created", "issueUpdated")
     progress.note({"id": 1, "created": "2999-01-01T00:00:00Z"})
     position = progress.finished()
     assert position["files"] < "2999"
     assert [1, "2999-01-01T00:00:00Z"] in position["recent"]
-    later = FileProgress(position, "created")
+    later = FileProgress(position, "created", "issueUpdated")
     assert not later.is_new({"id": 1, "created": "2999-01-01T00:00:00Z"})
     assert later.is_new({"id": 2, "created": position["files"]})
 
 
 def test_a_position_is_small_when_the_walk_is_done() -> None:
-    progress = FileProgress({}, "created")
+    progress = FileProgress({}, "created", "issueUpdated")
     for number in range(1000):
         progress.note({"id": number, "created": f"2025-{number % 12 + 1:02}-{number % 28 + 1:02}T00:00:00Z"})
     assert len(progress.unfinished()["recent"]) == 1000

@@ -67,6 +67,11 @@ SHAPES: dict[str, Callable[[Any], bool]] = {
     "projects": _are_scalars,
     "archived": _are_scalars,
     "skipped": _are_scalars,
+    "number": _is_id,
+    "trash": _are_scalars,
+    "files": lambda value: value is None or _is_instant(value),
+    "recent": lambda value: isinstance(value, list) and all(_are_scalars(one) and len(one) == 2 for one in value),
+    "missed": lambda value: isinstance(value, list) and all(isinstance(one, dict) and "id" in one for one in value),
     "resume": _is_place,
     "known": lambda value: isinstance(value, dict),
 }

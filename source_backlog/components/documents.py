@@ -103,15 +103,7 @@ class DocumentRetriever(BacklogRetriever):
         body = self.requester.look("documents/tree", {"projectIdOrKey": project_id})
         if not isinstance(body, dict):
             raise Unreadable
-        waiting = [body.get(tree) for tree in trees or ("activeTree", "trashTree")]
-        found = set()
-        while waiting:
-            node = waiting.pop()
-            if isinstance(node, dict):
-                below = children(node, "children")
-                found |= {each.get("id") for each in below}
-                waiting += below
-        return found
+        return ids_in(body, *trees)
 
 
 @dataclass
@@ -165,11 +157,27 @@ class DocumentTreeRetriever(BacklogRetriever):
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The nodes of one project, parents before children."""
         project = stream_slice.extra_fields["project"]
+        if self.api_budget.is_read("documents"):
+            # Else the tree, which is kept for other streams, might be older than what they take for the feed's head.
+            feed_of(self.api_budget).head(self.requester)
         body = self.requester.get_json("documents/tree", {"projectIdOrKey": project["id"]})
         for tree, trashed in (("activeTree", False), ("trashTree", True)):
             root = body.get(tree) if isinstance(body, dict) else None
             columns = {"projectId": project["id"], "projectKey": project.get("projectKey"), "trashed": trashed}
             yield from _nodes(root if isinstance(root, dict) else {}, columns)
+
+
+def ids_in(body: Row, *trees: str) -> set[Any]:
+    """The ids of the documents in some of the two trees, by default in both."""
+    waiting = [body.get(tree) for tree in trees or ("activeTree", "trashTree")]
+    found = set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            below = children(node, "children")
+            found |= {each.get("id") for each in below}
+            waiting += below
+    return found
 
 
 def _nodes(root: Row, columns: Row) -> Iterator[Row]:

@@ -16,11 +16,13 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.sources.utils.files_directory import get_files_directory
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.documents import DocumentRetriever
+from source_backlog.components.documents import DocumentRetriever, ids_in
+from source_backlog.components.feed import DOCUMENT_DELETED, Touched, touched_ids
 from source_backlog.components.issues import IssueRetriever
-from source_backlog.components.paging import Unreadable
+from source_backlog.components.paging import Unreadable, rows_of
 from source_backlog.components.responses import MIB
-from source_backlog.components.retriever import BacklogRetriever
+from source_backlog.components.retriever import BacklogRetriever, Skipped
+from source_backlog.components.rows import children
 from source_backlog.components.shared_files import SharedFileRetriever
 from source_backlog.components.values import (
     STAMP,
@@ -45,6 +47,10 @@ LONGEST_SUFFIX_BYTES = 20
 # A checkpoint holds the ids of the files that the walk has fetched so far: the more there are, the rarer it comes.
 CHECKPOINT_SECONDS = 30.0
 FILES_PER_SECOND_OF_PAUSE = 1000
+# In how many syncs a file may be refused before it is given up.
+MOST_REFUSALS = 3
+# What the rows carry on their way, and the saved ones of files that were refused.
+DOUBTFUL, REFUSALS = "doubtful", "refusals"
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
 # What Windows takes for a device, whatever its extension.
@@ -71,9 +77,11 @@ class FileRetriever(BacklogRetriever):
     Why not the CDK's `FileUploader`: it holds the whole body in memory, has no limit of size, fails the stream with
     one failed file, and downloads a file again whenever its row comes again.
 
-    State, beside that of the sibling: `files` (the latest stamp of a file), `recent` (id and stamp of the files of the
-    last day before it, because that day is read again) and `missed` (rows of files that could not be fetched, to try
-    again).
+    Which files are new? Those with a stamp behind the last one fetched, if the object that they hang on was read
+    before: then all older ones were fetched with it. Of an object that may not have been read before (`in_doubt`) all.
+
+    State, beside that of the sibling: `files` (the latest stamp of a file), `recent` (id and stamp of the fetched files
+    that the next sync may list again) and `missed` (rows of files that could not be fetched, to try again).
     """
 
     download: str = ""
@@ -93,13 +101,14 @@ class FileRetriever(BacklogRetriever):
         partition = stream_slice or StreamSlice(partition={}, cursor_slice={})
         columns = date_time_columns(records_schema)
         before = self.position(partition)
-        progress = FileProgress(before, self.stamp)
+        progress = FileProgress(before, self.stamp, self.partition_router.cursor_field)
         saved = time.monotonic()
         try:
             for row, fetched in self.api_budget.ahead(self.fetch, self.wanted(partition, progress)):
                 if isinstance(fetched, AirbyteRecordMessageFileReference):
                     yield Record(with_instants({**row}, columns), self.name, partition, fetched)
-                progress.note(row, missed=fetched is None)
+                refused = fetched is False and not self.is_removed(row, partition["projectId"])
+                progress.note(row, missed=fetched is None, refused=refused)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS + progress.count / FILES_PER_SECOND_OF_PAUSE:
                     self.checkpoint(partition, {**before, **progress.unfinished()})
                     saved = time.monotonic()
@@ -113,7 +122,8 @@ class FileRetriever(BacklogRetriever):
         """The rows whose files have to be fetched: the new ones within the limit, then those missed last time."""
         limit = int(self.config.get("file_size_limit_mib") or DEFAULT_LIMIT_MIB)
         for row in self.rows(stream_slice):
-            if row.get("type") == "directory" or not progress.is_new(row):
+            doubtful = bool(row.pop(DOUBTFUL, False))
+            if row.get("type") == "directory" or not progress.is_new(row, doubtful=doubtful):
                 continue
             path = self.download.format(**row)
             if (row.get("size") or 0) > limit * MIB:
@@ -128,12 +138,32 @@ class FileRetriever(BacklogRetriever):
         progress.listed = self.partition_router.pending(stream_slice)
         yield from progress.to_retry()
 
+    def is_removed(self, row: Row, project_id: Any) -> bool:
+        """Whether a refused file is known to be gone, because the object that it hung on is shown without it.
+
+        Raises `Unreadable` when the project is not readable.
+        """
+        owner, attached, _ = self.download.format(**row).partition("/attachments/")
+        if attached:
+            self.api_budget.probed.add(owner)
+            shown = self.requester.look(owner)
+            if isinstance(shown, dict):
+                return all(child.get("id") != row["id"] for child in children(shown, "attachments"))
+        if not self.readable(project_id):
+            raise Unreadable
+        return False
+
+    def is_older_than_start(self, owner: Row) -> bool:
+        """Whether earlier syncs may have left out an object because it had not changed since the start date."""
+        start, created = as_instant(self.config.get("start_date")), as_instant(owner.get("created"))
+        return start is not None and (created is None or created < start)
+
     def fetch(self, row: Row) -> AirbyteRecordMessageFileReference | bool | None:
         """Stream the file of a row to the staging directory.
 
-        None, with a warning, when it could not be fetched now; False when there is no such file for this user, which
-        has its own warning. Raises `AirbyteTracedException` when nothing could be fetched any more: the key is no
-        longer accepted, or the staging directory cannot be written to.
+        None, with a warning, when it could not be fetched now; False when it is refused (403, 404), which has its own
+        warning. Raises `AirbyteTracedException` when nothing could be fetched any more: the key is no longer accepted,
+        or the staging directory cannot be written to.
         """
         path = self.download.format(**row)
         relative = Path(
@@ -174,17 +204,71 @@ class FileRetriever(BacklogRetriever):
 
 @dataclass
 class IssueFileRetriever(FileRetriever, IssueRetriever):
-    """The attachments of issues."""
+    """The attachments of issues.
+
+    State, besides: `number`, such that an issue with a number up to it has been in the project before. Why: an issue
+    that was moved here brings old files along, and gets a new number.
+    """
+
+    def changed(self, stream_slice: StreamSlice, position: Position) -> Iterator[Row]:
+        """Changed issues of the project, the attachments of some marked as doubtful."""
+        first, number = "files" not in position, position.get("number", 0)
+        for issue in super().changed(stream_slice, position):
+            key_id = issue.get("keyId")
+            moved = not first and not (type(key_id) is int and key_id <= number)
+            yield in_doubt(issue) if moved or self.is_older_than_start(issue) else issue
+
+    def touched(self, project_id: Any, position: Position) -> dict[Any, Touched]:
+        """The issues that the feed names since the last sync; moves `number` to what the project has reached by now."""
+        number = position.get("number")
+        touched = super().touched(project_id, position)
+        if number is None or "activity" not in position:
+            params = {"projectId[]": project_id, "sort": "created", "order": "desc", "count": 1}
+            numbers = [issue.get("keyId") for issue in rows_of(self.requester.get_json("issues", params))]
+        else:
+            numbers = [named.key_id for named in touched.values()]
+        position["number"] = max([number or 0, *(each for each in numbers if type(each) is int)])
+        return touched
 
 
 @dataclass
 class WikiFileRetriever(FileRetriever, WikiRetriever):
     """The attachments of wiki pages."""
 
+    def changed(self, stream_slice: StreamSlice, position: Position, skipped: Skipped) -> list[Row]:
+        """The list entries of the changed pages, some marked as doubtful."""
+        pages = super().changed(stream_slice, position, skipped)
+        return [{**page, DOUBTFUL: page["id"] in skipped.before or self.is_older_than_start(page)} for page in pages]
+
+    def read(self, page: Row) -> list[Row] | None:
+        """The page with its attachments; None when it is gone."""
+        found = super().read(page)
+        return [in_doubt(row) for row in found] if found and page[DOUBTFUL] else found
+
 
 @dataclass
 class DocumentFileRetriever(FileRetriever, DocumentRetriever):
-    """The attachments of documents."""
+    """The attachments of documents.
+
+    State, besides: `trash`, the ids of the documents in the trash, which is not read: whatever is taken out of it may
+    have files that were never fetched.
+    """
+
+    def changed(self, project_id: Any, position: Position, touched: Iterable[Any], skipped: Skipped) -> Iterator[Row]:
+        """Changed documents of the project, the attachments of some marked as doubtful."""
+        trashed = touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_DELETED)
+        before = self.position(StreamSlice(partition={"projectId": project_id}, cursor_slice={}))
+        doubtful = {*before.get("trash", ()), *trashed, *skipped.before}
+        tree: Any = {}
+        if touched or trashed or "activity" not in position:
+            # Before the list is read: what is thrown away later is named by the feed next time.
+            tree = self.requester.get_json("documents/tree", {"projectIdOrKey": project_id})
+            if isinstance(tree, dict):
+                position["trash"] = sorted(ids_in(tree, "trashTree"), key=str)
+                doubtful.update(position["trash"])
+        for document in super().changed(project_id, position, touched, skipped):
+            known = isinstance(tree, dict) and document["id"] not in doubtful
+            yield document if known and not self.is_older_than_start(document) else in_doubt(document)
 
 
 @dataclass
@@ -192,19 +276,30 @@ class SharedFileContentRetriever(FileRetriever, SharedFileRetriever):
     """The shared files of projects."""
 
 
-class FileProgress:
-    """Which files of a partition were fetched: all up to a stamp, and by id those of the day before it."""
+def in_doubt(owner: Row) -> Row:
+    """The object with its attachments marked: it may not have been read before."""
+    return {**owner, "attachments": [{**child, DOUBTFUL: True} for child in children(owner, "attachments")]}
 
-    def __init__(self, position: Position, stamp: str) -> None:
-        self._stamp = stamp
+
+class FileProgress:
+    """Which files of a partition were fetched: all up to a stamp, and by id those that may be listed again.
+
+    `stamp` is the column with a file's own stamp, `owner` that of the object it hangs on.
+    """
+
+    def __init__(self, position: Position, stamp: str, owner: str) -> None:
+        self._stamp, self._owner = stamp, owner
         self._files: str | None = position.get("files")
         self._known = {(number, at) for number, at in position.get("recent") or []}
         self._since = day_before(self._files) if self._files else ""
         # A file may be attached, while a walk of hours goes on, to an object that the walk has passed.
         self._began = datetime.now(UTC).strftime(STAMP)
         self._done: list[tuple[Any, str]] = []
+        # The files that their own stamp does not tell, and the stamp of the object: it is listed again for a day.
+        self._untold: dict[tuple[Any, str], str] = {}
         self._missed: list[Row] = []
         self._waiting: dict[Any, Row] = {row["id"]: row for row in position.get("missed") or []}
+        self._refusals = {number: row.get(REFUSALS, 0) for number, row in self._waiting.items()}
         self.listed: Position = {}
 
     @property
@@ -212,23 +307,32 @@ class FileProgress:
         """How many files a checkpoint has to name."""
         return len(self._done) + len(self._known)
 
-    def is_new(self, row: Row) -> bool:
+    def is_new(self, row: Row, *, doubtful: bool = False) -> bool:
         """Whether the file has not been fetched by an earlier sync; such a row takes the place of a missed one."""
         stamp = self._of(row)
-        if (stamp and stamp < self._since) or (row["id"], stamp) in self._known:
+        entry = (row["id"], stamp)
+        if doubtful or not stamp:
+            self._untold[entry] = as_instant(row.get(self._owner)) or ""
+        elif stamp < self._since:
+            return False
+        if entry in self._known:
             return False
         self._waiting.pop(row["id"], None)
         return True
 
     def to_retry(self) -> list[Row]:
         """The rows of files that the last sync missed and this one has not found anew."""
-        return [{**row} for row in self._waiting.values()]
+        return [{name: row[name] for name in row if name != REFUSALS} for row in self._waiting.values()]
 
-    def note(self, row: Row, *, missed: bool = False) -> None:
-        """Note that the file is done with, or is to be tried again."""
+    def note(self, row: Row, *, missed: bool = False, refused: bool = False) -> None:
+        """Note that the file is done with, or is to be tried again: because it was missed, or refused a few times.
+
+        Why: of a project that the user has lost for a moment, every file is refused.
+        """
         self._waiting.pop(row["id"], None)
-        if missed:
-            self._missed.append(row)
+        refusals = self._refusals.get(row["id"], 0) + refused
+        if missed or (refused and refusals < MOST_REFUSALS):
+            self._missed.append({**row, REFUSALS: refusals} if refusals else row)
         else:
             self._done.append((row["id"], self._of(row)))
 
@@ -242,7 +346,11 @@ class FileProgress:
         latest = max((stamp for _, stamp in self._done), default=None)
         files = later(self._files, min(latest, self._began) if latest else None)
         since = day_before(files) if files else ""
-        recent = [[*entry] for entry in sorted({*self._known, *self._done}) if entry[1] >= since]
+        listed = self.listed.get("updated")
+        bound = day_before(listed) if listed else ""
+        again = {entry for entry, updated in self._untold.items() if not updated or updated >= bound}
+        fetched = sorted({*self._known, *self._done})
+        recent = [[*entry] for entry in fetched if entry[1] >= since or entry in again]
         return {"files": files, "recent": recent, "missed": self._missed}
 
     def _of(self, row: Row) -> str:

@@ -49,7 +49,7 @@ class IssueRetriever(BacklogRetriever):
         project_id = stream_slice["projectId"]
         feed = feed_of(self.api_budget)
         feed.head(self.requester)
-        touched = touched_ids(self.api_budget, self.requester, project_id, position, ISSUE_CHANGED)
+        touched = self.touched(project_id, position)
         witness = None
         for issue in self.updated(project_id, position):
             witness = issue["id"]
@@ -57,6 +57,10 @@ class IssueRetriever(BacklogRetriever):
             yield issue
         yield from self.by_ids(list(touched), project_id, witness)
         feed.mark(self.requester, project_id, position)
+
+    def touched(self, project_id: Any, position: Position) -> dict[Any, Touched]:
+        """The issues that the feed names since the last sync, by id."""
+        return touched_ids(self.api_budget, self.requester, project_id, position, ISSUE_CHANGED)
 
     def updated(self, project_id: Any, position: Position, **filters: str) -> Iterator[Row]:
         """The project's issues from a day before `position["updated"]` on; moves it to the latest one seen.

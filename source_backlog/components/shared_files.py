@@ -24,10 +24,15 @@ class SharedFileRetriever(BacklogRetriever):
     """
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
-        """The entries of the tree, a directory before what is in it."""
+        """The entries of the tree, a directory before what is in it.
+
+        Raises `Unreadable` at the end when a directory was refused: it was deleted or moved after it had been listed,
+        or the user has just lost the project.
+        """
         project = stream_slice.extra_fields["project"]
         waiting = [""]
         seen = {""}
+        complete = True
         while waiting:
             try:
                 for entry in self.directory(project["id"], waiting.pop()):
@@ -37,8 +42,9 @@ class SharedFileRetriever(BacklogRetriever):
                         waiting.append(below)
                     yield under(entry, projectId=project["id"], projectKey=project.get("projectKey"), path=inside)
             except Unreadable:
-                # Deleted meanwhile, or switched off: the answer was a warning.
-                continue
+                complete = False
+        if not complete:
+            raise Unreadable
 
     def directory(self, project_id: Any, path: str) -> Iterator[Row]:
         """The direct entries of one directory; raises `Unreadable` when refused."""
