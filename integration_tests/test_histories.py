@@ -105,16 +105,17 @@ def live(reader: Reader, world: World, syncs: list[Any]) -> None:
     seed=st.integers(0, 5),
     inclusive=st.booleans(),
     archived_readable=st.booleans(),
+    deleted_records=st.sampled_from(["deletions_stream", "tombstones"]),
     history=st.sampled_from(sorted(FAMILIES)).flatmap(histories),
 )
 def test_after_a_quiet_sync_nothing_is_missing(
-    seed: int, inclusive: bool, archived_readable: bool, history: tuple[str, list[Any]]
+    seed: int, inclusive: bool, archived_readable: bool, deleted_records: str, history: tuple[str, list[Any]]
 ) -> None:
     family, syncs = history
     world = World(seed)
     readings = {"inclusive_ids": inclusive, "archived_readable": archived_readable}
     with Emulator(space=world.space, settings=readings) as emulator:
-        reader = Reader(emulator, FAMILIES[family])
+        reader = Reader(emulator, FAMILIES[family], deleted_records=deleted_records)
         live(reader, world, syncs)
         world.show()
         world.space.advance(1)
