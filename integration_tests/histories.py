@@ -194,6 +194,9 @@ class World:
     def project(self, number: int) -> Any:
         return self.pick(self.space.projects.values(), number)
 
+    def my_project(self, number: int) -> Any:
+        return self.pick([each for each in self.space.projects.values() if self.me in each.all_members()], number)
+
     def issue(self, number: int) -> Any:
         return self.pick(self.space.issues.values(), number)
 
@@ -307,13 +310,16 @@ class World:
     def do_update_file(self, a: int, b: int) -> None:
         project = self.project(a)
         if project and (file := self.file(b, project)):
+            self.touch_linked([file])
             self.space.update_shared_file(file, size=b, name=f"{self.text('図')}.png" if b % 2 else None)
 
     def do_delete_file(self, a: int, b: int) -> None:
         """A file, or a directory with all that is in it."""
         project = self.project(a)
         if project and project.files:
-            self.space.delete_shared_file(self.pick(project.files.values(), b))
+            file = self.pick(project.files.values(), b)
+            self.touch_linked([each for each in project.files.values() if each.path.startswith(file.path)])
+            self.space.delete_shared_file(file)
 
     def do_star_issue(self, a: int, b: int) -> None:
         if issue := self.issue(a):
@@ -557,6 +563,12 @@ class World:
             for other in issue.related:
                 self.touch_issue(other)
 
+    def touch_linked(self, files: list[Any]) -> None:
+        """What a shared file is linked to shows its name, and nothing happens to it when the file changes."""
+        for holder in (*self.space.issues.values(), *self.space.wikis.values()):
+            if any(file in holder.shared_files for file in files):
+                (self.touch_issue if holder.id in self.space.issues else self.touch_wiki)(holder)
+
     def touch_wiki(self, page: Any) -> None:
         """A star leaves no trace."""
         self.silent["wiki", page.id] = lambda: self.space.update_wiki(page, content=self.text("触れた"))
@@ -733,6 +745,10 @@ class Reader:
                 # Airbyte lets the row with the latest cursor win; the last one to come wins among equals.
                 if not (TOMBSTONE in row or TOMBSTONE in there) or row["updated"] >= there.get("updated", ""):
                     table[key] = row
+
+    def select(self, project: Any) -> None:
+        """Name one project in the option Projects, or none."""
+        self.options["projects"] = [project.key] if project else []
 
     def refresh(self, streams: Sequence[str]) -> None:
         """Forget the state of streams, so that the next run reads them from their beginning."""

@@ -45,10 +45,12 @@ def histories(family: str) -> st.SearchStrategy[tuple[str, list[Any]]]:
         st.lists(change, max_size=8),
         # Changes before the n-th request.
         st.lists(st.tuples(st.one_of(st.integers(0, 12), st.integers(0, 40)), change), max_size=8),
-        # How much of the output arrives; at which request the key is refused; how many activities Backlog keeps.
+        # How much of the output arrives; at which request the key is refused; how many activities Backlog keeps; which
+        # project the option Projects names.
         st.one_of(st.just(1.0), st.floats(0, 1)),
         st.one_of(st.none(), st.none(), st.integers(0, 40)),
         st.one_of(st.none(), st.none(), st.none(), st.integers(1, 30)),
+        st.one_of(st.none(), st.none(), numbers),
     )
     return st.tuples(st.just(family), st.lists(sync, min_size=1, max_size=4))
 
@@ -62,12 +64,13 @@ def small() -> Iterator[None]:
 def live(reader: Reader, world: World, syncs: list[Any]) -> None:
     """Changes and syncs in turn; some changes fall between the requests of a sync, and some syncs break off."""
     emulator = reader.emulator
-    for before, during, part, refused_at, keep in syncs:
+    for before, during, part, refused_at, keep, only in syncs:
         for action in before:
             world.act(*action)
         if keep is not None:
             world.trim(keep)
         again = [(number + 1 + step[2] % 5, step) for number, step in during if step[0] == "blink"]
+        reader.select(None if only is None else world.my_project(only))
         waiting = sorted([*during, *again], key=lambda step: step[0])
         numbered = count()
 
@@ -119,14 +122,15 @@ def test_after_a_quiet_sync_nothing_is_missing(
         live(reader, world, syncs)
         world.show()
         world.space.advance(1)
+        reader.select(None)
         reader.sync()
         assert reader.differences(world) == []
 
 
 def test_comments_of_updated_issues_only_lose_comments(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same invariant, with a reading that does not ask the feed: it is the invariant that fails."""
-    quiet: list[Any] = [([], [], 1.0, None, None)]
-    history = [*quiet, ([("wait", 4, 0), ("comment", 3, 1), ("tell", 5, 1)], [], 1.0, None, None)]
+    quiet: list[Any] = [([], [], 1.0, None, None, None)]
+    history = [*quiet, ([("wait", 4, 0), ("comment", 3, 1), ("tell", 5, 1)], [], 1.0, None, None, None)]
 
     def missing() -> list[str]:
         world = World(1)

@@ -226,6 +226,19 @@ def test_activities_without_a_project_come_too_unless_projects_are_chosen(stream
     assert read(retriever) == [1]
 
 
+def test_activities_without_a_project_come_when_projects_are_no_longer_chosen(stream: Callable[..., Any]) -> None:
+    feed = [activity(1), activity(2, 2, None), activity(3, 2, APP), activity(4)]
+    retriever = stream(feed[:3])
+    retriever.config["projects"] = ["WEB"]
+    assert read(retriever) == [1]
+    narrowed = position_after(retriever)
+    assert narrowed == {"activity": 3, "seen": [1, 2, 3], "projects": [1], "narrowed": True}
+    retriever = stream(feed, narrowed)
+    retriever.config.pop("projects", None)
+    assert read(retriever) == [2, 4], "3 belongs to a project that is not visible"
+    assert "narrowed" not in position_after(retriever)
+
+
 def test_activities_of_archived_projects_are_left_out_with_them(stream: Callable[..., Any]) -> None:
     feed = [activity(1), activity(3, 2, APP), activity(4, 2, None)]
     retriever = stream(feed, projects=(WEB, {**APP, "archived": True}))

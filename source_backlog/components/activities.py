@@ -87,7 +87,7 @@ class ActivityRetriever(BacklogRetriever):
 
     Why: a plain cursor on the id would never see what happened in a project before the key's user joined it,
     because those ids lie below the cursor. State: `{"activity": <last id>, "projects": [<ids read so far>]}`, with
-    archived projects under `archived`.
+    archived projects under `archived`, and `narrowed` as long as the option Projects leaves out what has no project.
     """
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
@@ -116,6 +116,10 @@ class ActivityRetriever(BacklogRetriever):
                 yield from self.history(project_id, last, unread)
         note_projects(position, projects, without=unread)
         unfiltered = not self.config.get("projects")
+        if position.pop("narrowed", False) and unfiltered and last is not None:
+            yield from self.without_project(last)
+        if not unfiltered:
+            position["narrowed"] = True
         everything = unfiltered and self.config.get("include_archived_projects", True)
         for count, activity in enumerate(self.newest(recent), start=1):
             project_id = (activity.get("project") or {}).get("id")
@@ -145,6 +149,14 @@ class ActivityRetriever(BacklogRetriever):
                 yield activity
         except Unreadable:
             unread.append(project_id)
+
+    def without_project(self, until: int) -> Iterator[Row]:
+        """The activities of the space that belong to no project, up to `until`, where the last sync ended."""
+        for activity in by_id(lambda page: self.requester.get_json("space/activities", page)):
+            if activity["id"] > until:
+                return
+            if not activity.get("project"):
+                yield activity
 
     def newest(self, recent: Recent) -> Iterator[Row]:
         """The activities after the last known one; what Backlog no longer holds is reported."""

@@ -66,6 +66,7 @@ SHAPES: dict[str, Callable[[Any], bool]] = {
     "users": _are_ids_of_users,
     "projects": _are_scalars,
     "archived": _are_scalars,
+    "narrowed": lambda value: value is True,
     "skipped": _are_scalars,
     "number": _is_id,
     "trash": _are_scalars,
