@@ -181,8 +181,8 @@ class World:
         self.held: list[Callable[[], None]] = []
         self.keys: dict[str, int] = {project.key: project.id for project in self.space.projects.values()}
         self.count = 0
-        # How often a project may have come into or out of sight without an activity that tells.
-        self.unseen = 0
+        # How often a project may have come into or out of sight without an activity, or a notification, that tells.
+        self.unseen = self.unnotified = 0
 
     # --- picking ---
 
@@ -499,6 +499,7 @@ class World:
         elif project and b % 2:
             self.space.add_member(project, self.me, by=self.pick(self.others, b))
         elif project:
+            self.unnotified += 1
             self.space.add_project_team(project, self.team, by=self.pick(self.others, b))
 
     def do_change_team(self, a: int, b: int) -> None:

@@ -181,6 +181,21 @@ def test_an_activity_that_could_not_be_seen_before_one_with_a_higher_id_is_not_l
     assert read(stream([*feed, activity(19)], saved)) == []
 
 
+def test_a_short_feed_is_looked_at_again_from_its_beginning(
+    stream: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = [activity(number) for number in range(1, 9)]
+    first = stream(feed[3:6])
+    assert read(first) == [4, 5, 6]
+    saved = position_after(first)
+    first.api_budget.memory.clear()
+    assert read(stream(feed, saved)) == [1, 2, 3, 7, 8]
+    assert not caplog.records
+    first.api_budget.memory.clear()
+    assert read(stream(feed[7:], saved)) == [8]
+    assert "no longer holds the activities that followed 6" in caplog.text
+
+
 def test_what_to_look_at_again_may_have_been_forgotten_by_backlog(
     stream: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -232,10 +247,11 @@ def test_activities_without_a_project_come_when_projects_are_no_longer_chosen(st
     retriever.config["projects"] = ["WEB"]
     assert read(retriever) == [1]
     narrowed = position_after(retriever)
-    assert narrowed == {"activity": 3, "seen": [1, 2, 3], "projects": [1], "narrowed": True}
+    assert narrowed == {"activity": 3, "seen": [0, 1, 2, 3], "projects": [1], "narrowed": True}
+    retriever.api_budget.memory.clear()
     retriever = stream(feed, narrowed)
-    retriever.config.pop("projects", None)
-    assert read(retriever) == [2, 4], "3 belongs to a project that is not visible"
+    del retriever.config["projects"]
+    assert sorted(read(retriever)) == [2, 3, 4]
     assert "narrowed" not in position_after(retriever)
 
 
@@ -286,7 +302,7 @@ def test_a_stream_whose_feed_is_trimmed_says_so_and_goes_on(
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "no longer holds the activities that followed 7" in record.getMessage()
-    seen = [50, 51, 52, 53]
+    seen = [0, 50, 51, 52, 53]
     assert position_after(retriever) == {"activity": 53, "seen": seen, "projects": [1, 2]}
 
 

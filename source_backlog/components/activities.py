@@ -163,7 +163,7 @@ class ActivityRetriever(BacklogRetriever):
         for after in dict.fromkeys((recent.after, recent.last)):
             recent.after = after
             try:
-                yield from recent.new(newer_than(self.requester, after))
+                yield from recent.new(self.behind(after, recent.last))
                 return
             except FeedTrimmed:
                 continue
@@ -173,3 +173,13 @@ class ActivityRetriever(BacklogRetriever):
         )
         recent.after = recent.last = None
         yield from recent.new(by_id(lambda page: self.requester.get_json("space/activities", page)))
+
+    def behind(self, after: int | None, last: int | None) -> Iterator[Row]:
+        """The activities behind `after`; raises `FeedTrimmed` when the feed does not reach back to `last` any more."""
+        rows = newer_than(self.requester, after)
+        if after == 0 and last:
+            first = next(rows, None)
+            if first is None or first["id"] > last:
+                raise FeedTrimmed
+            yield first
+        yield from rows

@@ -100,7 +100,7 @@ def by_id(fetch: Fetch, after: int | None = None, page_size: int = PAGE_SIZE, ke
     last = after
     while True:
         params: dict[str, Any] = {"order": "asc", "count": page_size}
-        if last is not None:
+        if last:
             params["minId"] = last
         body = fetch(params)
         if body is None:
@@ -122,8 +122,8 @@ class Recent:
     Why: an id is given before its row can be seen, so that a row with a higher one may be seen first; and of a project
     that the user lost for a moment nothing is shown. Either would be passed over for good.
 
-    `last` is the highest id that was read, `after` the one behind which to read. In a position the ids of the last
-    rows are `seen`.
+    `last` is the highest id that was read, `after` the one behind which to read, 0 for the beginning of a short list.
+    In a position the ids of the last rows are `seen`, with `after` before them.
     """
 
     def __init__(self, last: int | None, seen: Sequence[int] | None) -> None:
@@ -150,7 +150,7 @@ class Recent:
         """Write into a position how far the list was read (under `name`), and what to look at again next time."""
         position[name] = self.last or 0
         position.pop("seen", None)
-        seen = [*([self.after] if self.after else []), *self._ids][-LOOK_AGAIN - 1 :]
+        seen = [self.after or 0, *self._ids][-LOOK_AGAIN - 1 :]
         if len(seen) > 1:
             position["seen"] = seen
 
