@@ -199,10 +199,11 @@ def test_a_short_feed_is_looked_at_again_from_its_beginning(
 def test_what_to_look_at_again_may_have_been_forgotten_by_backlog(
     stream: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    position = {"activity": 20, "seen": [5, 6, 20], "projects": [1, 2]}
+    position = {"activity": 20, "seen": [5, 6, 18, 20], "projects": [1, 2]}
     retriever = stream([activity(number) for number in range(18, 23)], position)
-    assert read(retriever) == [21, 22]
-    assert not caplog.records, "nothing is lost"
+    assert read(retriever) == [19, 21, 22], "what is left of it is looked at"
+    assert position_after(retriever)["seen"] == [0, 18, 19, 20, 21, 22]
+    assert not caplog.records
 
 
 def test_a_position_of_another_space_is_given_up(stream: Callable[..., Any]) -> None:
@@ -419,14 +420,14 @@ def test_a_feed_that_another_stream_has_loaded_whole_does_not_reach_back_for_eve
         assert feed.look(requester, 1, {"activity": 40}) == 40
 
 
-def test_what_backlog_has_forgotten_since_is_not_looked_at_again(
-    fake: Fake, served: Served, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("last", [5, 10])
+def test_a_feed_that_has_forgotten_what_to_look_at_again_is_trimmed(
+    fake: Fake, served: Served, caplog: pytest.LogCaptureFixture, last: int
 ) -> None:
+    """Though it may reach back to the last activity known: others may have turned up before that."""
     requester = feed_answer(fake, served, [activity(number) for number in range(8, 13)])
-    assert Feed().look(requester, 1, {"activity": 10, "again": [2, 8]}) == 10
-    assert not caplog.records, "the feed still reaches back to the last sync"
     with pytest.raises(FeedTrimmed):
-        Feed().look(requester, 1, {"activity": 5, "again": [2, 3]})
+        Feed().look(requester, 1, {"activity": last, "again": [2, 3]})
     assert len(caplog.records) == 1
 
 

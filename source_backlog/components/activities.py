@@ -1,5 +1,6 @@
 """The stream of activities: what happened in the space, in the order in which it happened."""
 
+import itertools
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -161,25 +162,26 @@ class ActivityRetriever(BacklogRetriever):
     def newest(self, recent: Recent) -> Iterator[Row]:
         """The activities after the last known one; what Backlog no longer holds is reported."""
         for after in dict.fromkeys((recent.after, recent.last)):
-            recent.after = after
             try:
-                yield from recent.new(self.behind(after, recent.last))
-                return
+                rows = self.behind(after, recent.last)
+                if after != recent.after:
+                    # The last one is held, but less than was to be looked at again: then all that is.
+                    recent.after, rows = 0, self.behind(0, recent.last)
             except FeedTrimmed:
                 continue
+            yield from recent.new(rows)
+            return
         LOGGER.warning(
             f"{self.name}: Backlog no longer holds the activities that followed {recent.last}. Those between it and "
             "the oldest one still held are lost; sync more often."
         )
         recent.after = recent.last = None
-        yield from recent.new(by_id(lambda page: self.requester.get_json("space/activities", page)))
+        yield from recent.new(self.behind(None, None))
 
     def behind(self, after: int | None, last: int | None) -> Iterator[Row]:
-        """The activities behind `after`; raises `FeedTrimmed` when the feed does not reach back to `last` any more."""
+        """The activities behind `after`; raises `FeedTrimmed` at once when the feed does not reach back to `last`."""
         rows = newer_than(self.requester, after)
-        if after == 0 and last:
-            first = next(rows, None)
-            if first is None or first["id"] > last:
-                raise FeedTrimmed
-            yield first
-        yield from rows
+        first = next(rows, None)
+        if after == 0 and last and (first is None or first["id"] > last):
+            raise FeedTrimmed
+        return itertools.chain([] if first is None else [first], rows)

@@ -81,16 +81,12 @@ class Feed:
         Why: an id is given before its activity can be seen, so that a higher one may be seen first; and of a project
         that the user lost for a moment the feed shows nothing. Either would be passed over for good.
 
-        Raises `FeedTrimmed` when the feed does not reach back to the last one known.
+        Raises `FeedTrimmed` when the feed does not reach back that far.
         """
         last: int = position["activity"]
         after, seen = position.get("again") or (last, 0)
         with self._lock:
-            try:
-                self._load(requester, min(after, last))
-            except FeedTrimmed:
-                after, seen = last, 0
-                self._load_or_say(requester, last)
+            self._load_or_say(requester, min(after, last))
             position["looked"] = self._seen(requester, project_id)
             turned_up = len(self._between(project_id, after, last)) > seen
         return after if turned_up else last
