@@ -209,6 +209,30 @@ def test_the_old_files_of_a_document_that_is_taken_out_of_the_trash_are_fetched(
         assert not downloads(third)
 
 
+def test_the_old_files_of_a_document_that_moves_to_the_front_while_pages_are_read_are_fetched() -> None:
+    stream = "document_attachment_files"
+    with Emulator(seed=78, projects=1, archived_projects=0, foreign_projects=0, issues=10) as emulator:
+        space, project = emulator.space, next(iter(emulator.space.projects.values()))
+        document = space.create_document(project, "文書", "本文")
+        old = space.attach_file_to_document(document, "古い図.png", 7)
+        space.advance(5 * 86_400)
+        # All within one second: no stamp tells them apart.
+        (first_page, *_) = space.bulk_create_documents(project, [f"文書 {number}" for number in range(250)])
+        space.attach_file_to_document(first_page, "図.png", 7)
+        new = []
+
+        def attach(request: Any) -> None:
+            if ("offset", "99") in request.query and not new:
+                space.advance(5)
+                new.append(space.attach_file_to_document(document, "新しい図.png", 7))
+
+        emulator.before_request(attach)
+        first = sync(emulator, [stream])
+        second = sync(emulator, [stream], first.state)
+        assert len(first.requests) < 40
+        assert {old.id, new[0].id} <= fetched(first, stream) | fetched(second, stream)
+
+
 def test_the_files_of_documents_are_fetched_without_their_tree() -> None:
     with Emulator(seed=78, projects=1, archived_projects=0, foreign_projects=0, issues=10) as emulator:
         emulator.faults.add("/documents/tree", status=403, times=None)

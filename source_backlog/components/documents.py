@@ -1,6 +1,6 @@
 """Documents, their comments and the tree they stand in."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,10 +57,8 @@ class DocumentRetriever(BacklogRetriever):
         known = position.get("updated")
         bound = known or as_instant(self.config.get("start_date")) or ""
         named = dict.fromkeys([*touched, *skipped.before])
-        for document in self.newest_first(project_id, not_empty=known is not None):
+        for document in self.newest_first(project_id, bound, not_empty=known is not None):
             stamp = as_instant(document.get("updated"))
-            if stamp and stamp < bound:
-                break
             position["updated"] = later(position.get("updated"), not_in_the_future(stamp))
             named.pop(document["id"], None)
             yield _with_json_text(document)
@@ -85,14 +83,23 @@ class DocumentRetriever(BacklogRetriever):
         document = self.requester.get_json(path)
         return not isinstance(document, dict) or document.get("statusId") != ACTIVE
 
-    def newest_first(self, project_id: Any, *, not_empty: bool) -> Iterator[Row]:
-        """All documents of a project, the most recently updated first; see `by_offset` for `not_empty`."""
+    def newest_first(self, project_id: Any, bound: str, *, not_empty: bool) -> Iterator[Row]:
+        """The documents of a project back to the stamp `bound`, the most recently updated first."""
+        return self.listed(self.requester.get_json, project_id, bound, not_empty=not_empty)
+
+    def listed(self, ask: Callable[[str, Row], Any], project_id: Any, bound: str, *, not_empty: bool) -> Iterator[Row]:
+        """The same with the answers of `ask`; see `by_offset` for `not_empty`."""
         params = {"projectId[]": project_id, "sort": "updated", "order": "desc"}
-        return by_offset(
-            lambda page: self.requester.get_json("documents", {**params, **page}),
+        documents = by_offset(
+            lambda page: ask("documents", {**params, **page}),
             not_empty=not_empty,
             is_empty=lambda: not self.in_tree(project_id, "activeTree"),
         )
+        for document in documents:
+            stamp = as_instant(document.get("updated"))
+            if stamp and stamp < bound:
+                return
+            yield document
 
     def in_tree(self, project_id: Any, *trees: str) -> set[Any]:
         """The ids of all documents that the project has at this moment, in the trash too unless `trees` says otherwise.

@@ -270,6 +270,32 @@ class DocumentFileRetriever(FileRetriever, DocumentRetriever):
             known = isinstance(tree, dict) and document["id"] not in doubtful
             yield document if known and not self.is_older_than_start(document) else in_doubt(document)
 
+    def newest_first(self, project_id: Any, bound: str, *, not_empty: bool) -> Iterator[Row]:
+        """The documents of a project back to the stamp `bound`, the most recently updated first.
+
+        A document that is updated while several pages are read moves to the front and may have been on none of them.
+        The next sync finds it there, but would take its older files for fetched: so the front is looked at again.
+        """
+        read: dict[Any, Any] = {}
+        pages = 0
+        ask = self.requester.get_json
+
+        def counted(path: str, params: Row) -> Any:
+            nonlocal pages
+            pages += 1
+            return ask(path, params)
+
+        while True:
+            newest, pages, news = bound, 0, False
+            for document in self.listed(counted, project_id, bound, not_empty=not_empty):
+                newest = max(newest, as_instant(document.get("updated")) or "")
+                if document["id"] not in read or read[document["id"]] != document.get("updated"):
+                    read[document["id"]], news = document.get("updated"), True
+                    yield document
+            if pages < 2 or not news:
+                return
+            bound, ask = newest, self.requester.look
+
 
 @dataclass
 class SharedFileContentRetriever(FileRetriever, SharedFileRetriever):
