@@ -118,7 +118,7 @@ class ActivityRetriever(BacklogRetriever):
         note_projects(position, projects, without=unread)
         unfiltered = not self.config.get("projects")
         if position.pop("narrowed", False) and unfiltered and last is not None:
-            yield from self.without_project(last)
+            yield from (each for each in self.up_to("space/activities", last) if not each.get("project"))
         if not unfiltered:
             position["narrowed"] = True
         everything = unfiltered and self.config.get("include_archived_projects", True)
@@ -142,22 +142,17 @@ class ActivityRetriever(BacklogRetriever):
 
     def history(self, project_id: Any, until: int, unread: list[Any]) -> Iterator[Row]:
         """The activities of a project up to `until`, where the last sync ended; refused, it goes into `unread`."""
-        path = f"projects/{project_id}/activities"
         try:
-            for activity in by_id(lambda page: self.requester.get_json(path, page)):
-                if activity["id"] > until:
-                    return
-                yield activity
+            yield from self.up_to(f"projects/{project_id}/activities", until)
         except Unreadable:
             unread.append(project_id)
 
-    def without_project(self, until: int) -> Iterator[Row]:
-        """The activities of the space that belong to no project, up to `until`, where the last sync ended."""
-        for activity in by_id(lambda page: self.requester.get_json("space/activities", page)):
+    def up_to(self, path: str, until: int) -> Iterator[Row]:
+        """The activities of a feed up to the one where the last sync ended; raises `Unreadable` when refused."""
+        for activity in by_id(lambda page: self.requester.get_json(path, page)):
             if activity["id"] > until:
                 return
-            if not activity.get("project"):
-                yield activity
+            yield activity
 
     def newest(self, recent: Recent) -> Iterator[Row]:
         """The activities after the last known one; what Backlog no longer holds is reported."""

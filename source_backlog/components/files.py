@@ -155,8 +155,8 @@ class FileRetriever(BacklogRetriever):
 
     def is_older_than_start(self, owner: Row) -> bool:
         """Whether earlier syncs may have left out an object because it had not changed since the start date."""
-        start, created = as_instant(self.config.get("start_date")), as_instant(owner.get("created"))
-        return start is not None and (created is None or created < start)
+        start = as_instant(self.config.get("start_date"))
+        return start is not None and (as_instant(owner.get("created")) or "") < start
 
     def fetch(self, row: Row) -> AirbyteRecordMessageFileReference | bool | None:
         """Stream the file of a row to the staging directory.
