@@ -50,7 +50,7 @@ DERIVED = [
 ]
 # The connector as it would be if each stream requested what it reads.
 UNSHARED = (
-    "from source_backlog.components.space import Space; Space.has_several_readers = lambda self, path: False; "
+    "from source_backlog.space import Space; Space.has_several_readers = lambda self, path: False; "
     "from source_backlog.run import run; run()"
 )
 

@@ -19,7 +19,7 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
 
 from integration_tests.harness import configured
-from source_backlog.components import oauth, requester
+from source_backlog.api import oauth, requester
 from source_backlog.run import run
 
 

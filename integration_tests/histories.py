@@ -29,7 +29,8 @@ from integration_tests.emulator import Emulator
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import FILES_OF, configured, files_of, primary_key, without_nulls
 from source_backlog import SourceBacklog
-from source_backlog.components import activities, feed, files, issues, paging, shared_files
+from source_backlog.changes import feed, paging
+from source_backlog.streams import activities, files, issues, shared_files
 
 Row = dict[str, Any]
 Table = dict[tuple[Any, ...], Row]

@@ -21,7 +21,7 @@ from integration_tests.commands import assert_readable, command, quickly
 from integration_tests.emulator import Emulator
 from integration_tests.harness import catalog_streams, configured
 from source_backlog import SourceBacklog
-from source_backlog.components.errors import domain_hint
+from source_backlog.api.errors import domain_hint
 
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789"
 Answer = tuple[int, dict[str, str], bytes]
@@ -225,7 +225,7 @@ def test_an_unreachable_network() -> None:
 
 
 def test_a_host_that_does_not_answer(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("source_backlog.components.requester.QUICK_TIMEOUT_SECONDS", (0.3, 0.3))
+    monkeypatch.setattr("source_backlog.api.requester.QUICK_TIMEOUT_SECONDS", (0.3, 0.3))
     emulator.faults.add(".*", kind="hang", seconds=1.5, times=None)
     assert "did not answer users/myself in time." in failed(emulator.config())
 

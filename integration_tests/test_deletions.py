@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 
 from integration_tests.emulator import Emulator, Request, Space
 from integration_tests.harness import Row, Sync, catalog_streams, sync
-from source_backlog.components.deletions import COMPARED, PULL_REQUESTS
+from source_backlog.streams.deletions import COMPARED, PULL_REQUESTS
 
 # Streams that read a list which `deletions` compares.
 LISTS = [

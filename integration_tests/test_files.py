@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from integration_tests.emulator import Emulator
 from integration_tests.harness import EXPENSIVE, FILES_OF, Sync, catalog_streams, configured, files_of, sync
-from source_backlog.components import files
-from source_backlog.components.files import LONGEST_NAME_BYTES, MOST_REFUSALS, FileProgress, safe_name
-from source_backlog.components.requester import BacklogClient
+from source_backlog.api.requester import BacklogClient
+from source_backlog.streams import files
+from source_backlog.streams.files import LONGEST_NAME_BYTES, MOST_REFUSALS, FileProgress, safe_name
 
 FILE_STREAMS = list(FILES_OF)
 DOWNLOAD = re.compile(r"^(issues|wikis|documents)/[^/]+/attachments/\d+$|^projects/\d+/files/\d+$")
@@ -305,7 +305,7 @@ def command(emulator: Emulator, folder: Path, staging: Path, setting: str = "") 
     program = f"""
 import os, resource, sys
 os.environ["AIRBYTE_STAGING_DIRECTORY"] = {str(staging)!r}
-from source_backlog.components import files
+from source_backlog.streams import files
 from source_backlog.run import run
 {setting}
 try:

@@ -274,7 +274,7 @@ def test_an_issue_that_changes_during_the_run_is_not_lost(emulator: Emulator, pa
 
 @pytest.mark.parametrize("stamp", ["epoch seconds", "epoch milliseconds"])
 def test_stamps_may_be_numbers(emulator: Emulator, stamp: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from source_backlog.components.requester import BacklogRequester
+    from source_backlog.api.requester import BacklogRequester
 
     original = BacklogRequester.get_json
 

@@ -18,7 +18,7 @@ from integration_tests.emulator import Emulator, Request
 from integration_tests.emulator.oauth import OAuthError
 from integration_tests.harness import differences
 from source_backlog import SourceBacklog
-from source_backlog.components.oauth import RotatingTokens
+from source_backlog.api.oauth import RotatingTokens
 
 # Enough streams that every worker has one.
 MANY = ["issues", "issue_comments", "statuses", "users", "projects", "categories", "wikis", "activities"]

@@ -17,7 +17,7 @@ from integration_tests.emulator import Emulator, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import configured, primary_key
 from integration_tests.histories import Reader, messages, one_manifest, quick
-from source_backlog.components import issues
+from source_backlog.streams import issues
 
 Row = dict[str, Any]
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ import pytest
 from integration_tests.commands import Output, command, quickly
 from integration_tests.emulator import Emulator
 from integration_tests.harness import EXPENSIVE, catalog_streams
-from source_backlog.components.errors import BASE_ENDPOINTS
+from source_backlog.api.errors import BASE_ENDPOINTS
 
 STREAMS = [
     name

@@ -14,7 +14,7 @@ from airbyte_cdk.models import ConnectorSpecification, FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.config import check_config
+from source_backlog.config import check_config
 from source_backlog.source import SourceBacklog
 
 # A shorter text is no key, and to mask it everywhere would garble the messages.

@@ -21,10 +21,12 @@ from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.config import check_config
-from source_backlog.components.errors import domain_hint
-from source_backlog.components.projects import MISSING
-from source_backlog.components.space import Space, readers_of
+from source_backlog.api.errors import domain_hint
+from source_backlog.api.limits import limits_of
+from source_backlog.api.responses import responses_of
+from source_backlog.changes.projects import MISSING
+from source_backlog.config import check_config
+from source_backlog.space import Space, readers_of
 
 # roleType of a user: https://developer.nulab.com/docs/backlog/api/2/get-user-list
 ROLES = {1: "administrator", 2: "member", 3: "reporter", 4: "viewer", 5: "guest reporter", 6: "guest viewer"}
@@ -124,10 +126,10 @@ class SourceBacklog(YamlDeclarativeSource):
         finally:
             self._only = None
             self.space.close()
-            sent = self.space.limits.sent
+            sent = limits_of(self.space).sent
             LOGGER.info(
                 f"Requests of this sync: {sent['read']} read, {sent['search']} search; "
-                f"{self.space.responses.replayed} more were answered with responses already received."
+                f"{responses_of(self.space).replayed} more were answered with responses already received."
             )
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
@@ -163,7 +165,7 @@ class SourceBacklog(YamlDeclarativeSource):
             f"The key belongs to {me.get('name')} (role {ROLES.get(role or 0, role)}) in the space "
             f"{space['spaceKey']}; it sees {len(projects)} of the selected projects."
         )
-        for line in limits_of(role):
+        for line in not_for(role):
             LOGGER.info(line)
 
     def _new_space(self) -> Space:
@@ -176,7 +178,7 @@ class SourceBacklog(YamlDeclarativeSource):
         )
 
 
-def limits_of(role: int | None) -> Iterator[str]:
+def not_for(role: int | None) -> Iterator[str]:
     """What a user of `role` cannot read, a line per reason; nothing for an administrator.
 
     Source: the role line of each page under https://developer.nulab.com/docs/backlog/

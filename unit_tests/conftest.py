@@ -12,11 +12,11 @@ from airbyte_cdk.sources.declarative.auth.token_provider import InterpolatedStri
 from airbyte_cdk.sources.declarative.requesters.request_option import RequestOption, RequestOptionType
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.checkpoints import Checkpoints
-from source_backlog.components.errors import BacklogErrorHandler
-from source_backlog.components.requester import BacklogRequester
-from source_backlog.components.retriever import BacklogRetriever
-from source_backlog.components.space import Space
+from source_backlog.api.errors import BacklogErrorHandler
+from source_backlog.api.requester import BacklogRequester
+from source_backlog.changes.checkpoints import Checkpoints
+from source_backlog.space import Space
+from source_backlog.streams.retriever import BacklogRetriever
 
 Row = dict[str, Any]
 

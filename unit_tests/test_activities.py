@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from source_backlog.components.activities import TYPE_NAMES, ActivityRetriever, flat
-from source_backlog.components.feed import (
+from source_backlog.changes.feed import (
     DOCUMENT_COMMENTED,
     DOCUMENT_DELETED,
     ISSUE_CHANGED,
@@ -23,7 +22,8 @@ from source_backlog.components.feed import (
     named_objects,
     touched_ids,
 )
-from source_backlog.components.space import Space
+from source_backlog.space import Space
+from source_backlog.streams.activities import TYPE_NAMES, ActivityRetriever, flat
 
 Row = dict[str, Any]
 Fake = Callable[..., Any]

@@ -37,8 +37,8 @@ from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 import source_backlog
-from source_backlog.components.space import Space
 from source_backlog.source import QUEUED_RECORDS, SourceBacklog
+from source_backlog.space import Space
 
 PACKAGE = Path(source_backlog.__file__).parent
 NAMES = {
@@ -74,7 +74,12 @@ def streams(source: SourceBacklog) -> dict[str, Any]:
 
 def files() -> list[Path]:
     """The modules of the connector; those of `backlog-sync` do not use the CDK and have requirements of their own."""
-    return [*PACKAGE.glob("components/*.py"), PACKAGE / "run.py", PACKAGE / "source.py"]
+    return [
+        path
+        for room in ("api", "changes", "streams", ".")
+        for path in PACKAGE.glob(f"{room}/*.py")
+        if path.stem[:2] != "__"
+    ]
 
 
 @cache

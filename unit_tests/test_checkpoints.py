@@ -20,9 +20,9 @@ from airbyte_cdk.sources.message import InMemoryMessageRepository
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components import checkpoints as module
-from source_backlog.components.checkpoints import Checkpoints
-from source_backlog.components.space import Space
+from source_backlog.changes import checkpoints as module
+from source_backlog.changes.checkpoints import Checkpoints
+from source_backlog.space import Space
 
 # The state that version 0.1.0 saved. A later version has to go on from it: connections hold it for years.
 STATE_OF_0_1_0 = {

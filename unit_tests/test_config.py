@@ -8,7 +8,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_backlog.components.config import NormaliseDomain, SpaceDomain, check_config, host_of, other_addresses
+from source_backlog.config import NormaliseDomain, SpaceDomain, check_config, host_of, other_addresses
 
 SECRET = "kEy-that-nobody-may-see"
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from integration_tests.emulator import STREAMS as EMULATED
-from source_backlog.components.deletions import COMPARED, DELETED_BY_TYPE
 from source_backlog.source import SourceBacklog
+from source_backlog.streams.deletions import COMPARED, DELETED_BY_TYPE
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "source_backlog"

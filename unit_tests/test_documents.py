@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from source_backlog.components.documents import DocumentCommentRetriever, DocumentRetriever, DocumentTreeRetriever
-from source_backlog.components.paging import Unreadable
+from source_backlog.changes.paging import Unreadable
+from source_backlog.streams.documents import DocumentCommentRetriever, DocumentRetriever, DocumentTreeRetriever
 
 Row = dict[str, Any]
 

@@ -9,8 +9,9 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 
-from source_backlog.components.errors import BacklogErrorHandler, UntilTheWindowEnds, error_of, path_of
-from source_backlog.components.space import Space
+from source_backlog.api.errors import BacklogErrorHandler, UntilTheWindowEnds, error_of, path_of
+from source_backlog.api.limits import limits_of
+from source_backlog.space import Space
 
 SECRET = "kEy-that-nobody-may-see"
 HTML = b"<!DOCTYPE html><html><body>Maintenance</body></html>"
@@ -305,8 +306,8 @@ def test_the_numbers_of_retries_are_those_of_the_space(handler: BacklogErrorHand
 def test_the_wait_after_a_429_ends_with_the_window(space: Space, response: Answer, clock: Any) -> None:
     told = {"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(clock.now + 23)}
     refused = response(429, body(13), **told)
-    space.limits.acquire(refused.url)
-    space.limits.release(refused.url, refused)
+    limits_of(space).acquire(refused.url)
+    limits_of(space).release(refused.url, refused)
     assert UntilTheWindowEnds(space).backoff_time(refused, 1) == 23
 
 

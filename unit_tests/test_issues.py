@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from source_backlog.components import issues as module
-from source_backlog.components.issues import CommentRetriever, IssueRetriever, PerIssueRetriever, Progress
-from source_backlog.components.paging import Unreadable
+from source_backlog.changes.paging import Unreadable
+from source_backlog.streams import issues as module
+from source_backlog.streams.issues import CommentRetriever, IssueRetriever, PerIssueRetriever, Progress
 
 Row = dict[str, Any]
 

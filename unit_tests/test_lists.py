@@ -8,9 +8,9 @@ import pytest
 import requests
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.lists import Categories, DiskUsage, ItemsOfFields, ParentColumns, ProjectRetriever
-from source_backlog.components.people import PeopleRetriever, RecentlyViewedRetriever, StarRetriever
-from source_backlog.components.shared_files import SharedFileRetriever
+from source_backlog.streams.people import PeopleRetriever, RecentlyViewedRetriever, StarRetriever
+from source_backlog.streams.settings import Categories, DiskUsage, ItemsOfFields, ParentColumns, ProjectRetriever
+from source_backlog.streams.shared_files import SharedFileRetriever
 
 Row = dict[str, Any]
 Answer = Callable[..., requests.Response]

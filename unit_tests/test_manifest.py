@@ -13,9 +13,10 @@ from airbyte_cdk.sources.declarative.parsers.manifest_component_transformer impo
 from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import ManifestReferenceResolver
 from jsonschema.exceptions import ValidationError
 
-from source_backlog.components.rows import MAKE
 from source_backlog.source import SourceBacklog
+from source_backlog.streams.rows import MAKE
 
+ROOMS = ("api", "changes", "streams")
 PATH = Path(__file__).parents[1] / "source_backlog" / "manifest.yaml"
 LINES = PATH.read_text(encoding="utf-8").splitlines()
 CONFIG = {"domain": "acme.backlog.jp", "credentials": {"auth_type": "api_key", "api_key": "key"}}
@@ -125,7 +126,7 @@ def test_names_are_plural_snake_case_and_of_the_contract() -> None:
 )
 def test_every_class_can_be_imported(name: str) -> None:
     module, _, attribute = name.rpartition(".")
-    assert module.startswith("source_backlog.components.")
+    assert module.rpartition(".")[0] in {"source_backlog", *(f"source_backlog.{room}" for room in ROOMS)}
     assert isinstance(getattr(importlib.import_module(module), attribute), type)
 
 

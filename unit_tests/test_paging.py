@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from source_backlog.components.paging import Unreadable, belongs_to, by_id, by_offset, rows_of
+from source_backlog.changes.paging import Unreadable, belongs_to, by_id, by_offset, rows_of
 
 Change = Callable[["LiveList"], None]
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import requests
 
-from source_backlog.components.limits import RateLimits, category_of
-from source_backlog.components.requester import BacklogRequester
-from source_backlog.components.space import Space
+from source_backlog.api.limits import RateLimits, category_of, limits_of
+from source_backlog.api.requester import BacklogRequester
+from source_backlog.space import Space
 
 READ = "https://acme.backlog.jp/api/v2/users"
 SEARCH = "https://acme.backlog.jp/api/v2/issues?projectId[]=1"
@@ -141,14 +141,14 @@ def test_the_session_gives_the_place_back_when_the_network_fails(
     waiting: Any, requester: BacklogRequester, space: Space, requests_mock: Any
 ) -> None:
     space.memory["rate limit"] = None
-    space.limits.learn({"rateLimit": {"read": {"limit": 600, "remaining": 1, "reset": waiting.now + 30}}})
+    limits_of(space).learn({"rateLimit": {"read": {"limit": 600, "remaining": 1, "reset": waiting.now + 30}}})
     requests_mock.get(READ, exc=requests.exceptions.ConnectTimeout)
     prepared = requests.Request("GET", READ).prepare()
     for _ in range(3):
         with pytest.raises(requests.exceptions.ConnectTimeout):
             requester._client._session.send(prepared)
     assert waiting.waits == []
-    assert space.limits.sent["read"] == 3
+    assert limits_of(space).sent["read"] == 3
 
 
 def test_headers_that_arrive_out_of_order_do_not_open_the_window(waiting: Any, answer: Any) -> None:
@@ -343,7 +343,7 @@ def test_rate_limit_is_asked_once_and_before_the_first_request(
     first = requests_mock.request_history[0]
     assert first.headers["Backlog-API-Key"] == requests_mock.request_history[1].headers["Backlog-API-Key"]
     assert first.query == ""
-    assert space.limits.sent == {"read": 3}
+    assert limits_of(space).sent == {"read": 3}
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.requester import HOPELESS_AFTER, MOST_RENEWALS, BacklogRequester
-from source_backlog.components.space import Space
+from source_backlog.api.requester import HOPELESS_AFTER, MOST_RENEWALS, BacklogRequester
 from source_backlog.source import SourceBacklog
+from source_backlog.space import Space
 
 SECRET = "kEy-that-nobody-may-see"
 BASE = "https://acme.backlog.jp/api/v2/"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from source_backlog.components.rows import MAKE
+from source_backlog.streams.rows import MAKE
 
 Row = dict[str, Any]
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 
-from source_backlog.components.errors import body_of
-from source_backlog.components.requester import BacklogRequester
-from source_backlog.components.responses import SharedResponses
-from source_backlog.components.space import Space, endpoint_of, readers_of
+from source_backlog.api.errors import body_of
+from source_backlog.api.requester import BacklogRequester
+from source_backlog.api.responses import SharedResponses, responses_of
 from source_backlog.source import SourceBacklog
+from source_backlog.space import Space, endpoint_of, readers_of
 
 URL = "https://acme.backlog.jp/api/v2/issues?offset=0"
 THREADS = 8
@@ -191,7 +191,7 @@ def test_an_endpoint_with_one_reader_is_not_kept(requester: BacklogRequester, sp
     for _ in range(2):
         assert requester.get_json("issues") == [{"id": 1}]
     assert requests_mock.call_count == 2
-    assert space.responses.replayed == 0
+    assert responses_of(space).replayed == 0
 
 
 def test_who_doubts_a_list_gets_no_kept_answer(requester: BacklogRequester, space: Space, requests_mock: Any) -> None:
@@ -216,4 +216,4 @@ def test_an_endpoint_with_several_readers_is_requested_once_per_query(
     for offset in (0, 100, 0, 100):
         assert requester.get_json("issues", {"offset": offset, "id[]": [1, 2]}) == [{"id": 1}]
     assert [request.qs["offset"] for request in requests_mock.request_history] == [["0"], ["100"]]
-    assert space.responses.replayed == 2
+    assert responses_of(space).replayed == 2

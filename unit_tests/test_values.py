@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_backlog.components.values import (
+from source_backlog.values import (
     as_instant,
     as_text,
     date_time_columns,

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from source_backlog.components.values import Position, Row
+from source_backlog.values import Position, Row
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 

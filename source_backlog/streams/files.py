@@ -16,15 +16,16 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.sources.utils.files_directory import get_files_directory
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.documents import DocumentRetriever, ids_in
-from source_backlog.components.feed import DOCUMENT_DELETED, Touched, touched_ids
-from source_backlog.components.issues import IssueRetriever
-from source_backlog.components.paging import Unreadable, rows_of
-from source_backlog.components.responses import MIB
-from source_backlog.components.retriever import BacklogRetriever, Skipped
-from source_backlog.components.rows import children
-from source_backlog.components.shared_files import SharedFileRetriever
-from source_backlog.components.values import (
+from source_backlog.api.responses import MIB
+from source_backlog.changes.feed import DOCUMENT_DELETED, Touched, touched_ids
+from source_backlog.changes.paging import Unreadable, rows_of
+from source_backlog.streams.documents import DocumentRetriever, ids_in
+from source_backlog.streams.issues import IssueRetriever
+from source_backlog.streams.retriever import BacklogRetriever, Skipped
+from source_backlog.streams.rows import children
+from source_backlog.streams.shared_files import SharedFileRetriever
+from source_backlog.streams.wikis import WikiRetriever
+from source_backlog.values import (
     STAMP,
     Position,
     Row,
@@ -34,7 +35,6 @@ from source_backlog.components.values import (
     later,
     with_instants,
 )
-from source_backlog.components.wikis import WikiRetriever
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 

@@ -9,11 +9,11 @@ from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordEx
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.errors import body_of
-from source_backlog.components.projects import selected_projects
-from source_backlog.components.retriever import BacklogRetriever
-from source_backlog.components.rows import children
-from source_backlog.components.values import Row, as_instant, as_text, under
+from source_backlog.api.errors import body_of
+from source_backlog.changes.projects import selected_projects
+from source_backlog.streams.retriever import BacklogRetriever
+from source_backlog.streams.rows import children
+from source_backlog.values import Row, as_instant, as_text, under
 
 # The time stamps of the objects that the lists hold.
 STAMPS = ("created", "updated", "startDate", "releaseDueDate", "lastLoginTime", "pushedAt")

@@ -19,9 +19,10 @@ from airbyte_cdk.sources.streams.http.error_handlers import (
     ResponseAction,
 )
 
-from source_backlog.components.config import other_addresses
-from source_backlog.components.shapes import Misshapen, fit
-from source_backlog.components.space import Space
+from source_backlog.api.limits import limits_of
+from source_backlog.api.shapes import Misshapen, fit
+from source_backlog.config import other_addresses
+from source_backlog.space import Space
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -277,7 +278,7 @@ class UntilTheWindowEnds(BackoffStrategy):
     ) -> float | None:
         """Seconds to wait before the next attempt."""
         if isinstance(response_or_exception, requests.Response) and response_or_exception.status_code == 429:
-            wait = self._space.limits.seconds_until_reset(response_or_exception.url) if self._space else 0.0
+            wait = limits_of(self._space).seconds_until_reset(response_or_exception.url) if self._space else 0.0
             # The header may be missing, or the window may have ended while the answer was on its way.
             return wait or min(2.0**attempt_count, 60.0)
         return None

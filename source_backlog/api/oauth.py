@@ -14,9 +14,9 @@ from airbyte_cdk.sources.declarative.auth.declarative_authenticator import Decla
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.config import LOOPBACK
-from source_backlog.components.errors import domain_hint
-from source_backlog.components.values import STAMP, as_instant
+from source_backlog.api.errors import domain_hint
+from source_backlog.config import LOOPBACK
+from source_backlog.values import STAMP, as_instant
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = (10.0, 30.0)

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.paging import Unreadable, by_offset
-from source_backlog.components.retriever import BacklogRetriever
-from source_backlog.components.values import Row, under
+from source_backlog.changes.paging import Unreadable, by_offset
+from source_backlog.streams.retriever import BacklogRetriever
+from source_backlog.values import Row, under
 
 # https://developer.nulab.com/docs/backlog/api/2/get-list-of-shared-files
 FILES_PER_PAGE = 1000

@@ -9,12 +9,12 @@ from typing import Any
 from airbyte_cdk.sources.declarative.retrievers import Retriever
 from airbyte_cdk.sources.types import Record, StreamSlice
 
-from source_backlog.components.checkpoints import Checkpoints
-from source_backlog.components.feed import FeedTrimmed, feed_of
-from source_backlog.components.paging import Unreadable
-from source_backlog.components.requester import BacklogRequester
-from source_backlog.components.space import Space
-from source_backlog.components.values import TOMBSTONE, Position, Row, date_time_columns, with_instants
+from source_backlog.api.requester import BacklogRequester
+from source_backlog.changes.checkpoints import Checkpoints
+from source_backlog.changes.feed import FeedTrimmed, feed_of
+from source_backlog.changes.paging import Unreadable
+from source_backlog.space import Space
+from source_backlog.values import TOMBSTONE, Position, Row, date_time_columns, with_instants
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 

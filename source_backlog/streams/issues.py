@@ -7,12 +7,12 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.custom_fields import with_columns
-from source_backlog.components.feed import ISSUE_CHANGED, ISSUE_COMMENTED, ISSUE_DELETED, Touched, feed_of, touched_ids
-from source_backlog.components.paging import PAGE_SIZE, Unreadable, by_id, by_offset, rows_of
-from source_backlog.components.retriever import BacklogRetriever, Skipped
-from source_backlog.components.rows import MAKE
-from source_backlog.components.values import Position, Row, as_instant, day_before, later, not_in_the_future, under
+from source_backlog.changes.feed import ISSUE_CHANGED, ISSUE_COMMENTED, ISSUE_DELETED, Touched, feed_of, touched_ids
+from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_id, by_offset, rows_of
+from source_backlog.streams.custom_fields import with_columns
+from source_backlog.streams.retriever import BacklogRetriever, Skipped
+from source_backlog.streams.rows import MAKE
+from source_backlog.values import Position, Row, as_instant, day_before, later, not_in_the_future, under
 
 # How often a project whose issues take a request each saves its place.
 CHECKPOINT_SECONDS = 30.0

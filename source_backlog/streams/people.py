@@ -7,10 +7,10 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.paging import Fetch, Recent, Unreadable, belongs_to, by_id, by_offset, rows_of
-from source_backlog.components.projects import new_projects, note_projects, selected_projects, visible_projects
-from source_backlog.components.retriever import BacklogRetriever
-from source_backlog.components.values import Row, as_instant, later, not_in_the_future, under
+from source_backlog.changes.paging import Fetch, Recent, Unreadable, belongs_to, by_id, by_offset, rows_of
+from source_backlog.changes.projects import new_projects, note_projects, selected_projects, visible_projects
+from source_backlog.streams.retriever import BacklogRetriever
+from source_backlog.values import Row, as_instant, later, not_in_the_future, under
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 

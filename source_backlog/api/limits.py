@@ -14,6 +14,8 @@ from typing import Any
 
 import requests
 
+from source_backlog.space import Space
+
 LOGGER = logging.getLogger("airbyte.source_backlog.limits")
 
 # The only four endpoints of the category "search"; every other GET that the connector sends is "read".
@@ -162,3 +164,8 @@ class RateLimits:
 
     def _now(self) -> float:
         return time.time() + (self._clock_offset or 0.0)
+
+
+def limits_of(space: Space) -> RateLimits:
+    """The rate limits that all requests of a sync keep to."""
+    return space.once("limits", lambda: RateLimits(space.share_percent))

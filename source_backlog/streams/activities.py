@@ -8,11 +8,11 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.feed import FeedTrimmed, feed_of, is_joined_by_myself, newer_than
-from source_backlog.components.paging import PAGE_SIZE, Recent, Unreadable, by_id
-from source_backlog.components.projects import new_projects, note_projects, selected_projects
-from source_backlog.components.retriever import BacklogRetriever
-from source_backlog.components.values import Position, Row, as_instant
+from source_backlog.changes.feed import FeedTrimmed, feed_of, is_joined_by_myself, newer_than
+from source_backlog.changes.paging import PAGE_SIZE, Recent, Unreadable, by_id
+from source_backlog.changes.projects import new_projects, note_projects, selected_projects
+from source_backlog.streams.retriever import BacklogRetriever
+from source_backlog.values import Position, Row, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, touched_ids
-from source_backlog.components.paging import Unreadable, by_offset, rows_of
-from source_backlog.components.retriever import BacklogRetriever, Skipped
-from source_backlog.components.rows import MAKE, children
-from source_backlog.components.values import (
+from source_backlog.changes.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, touched_ids
+from source_backlog.changes.paging import Unreadable, by_offset, rows_of
+from source_backlog.streams.retriever import BacklogRetriever, Skipped
+from source_backlog.streams.rows import MAKE, children
+from source_backlog.values import (
     Position,
     Row,
     as_instant,

@@ -1,4 +1,4 @@
-"""What the streams of one sync share: the rate limits, the connections, the responses, the threads that look ahead."""
+"""What the streams of one sync share: options, connections, threads that look ahead, and a place for the rest."""
 
 import collections
 import re
@@ -9,9 +9,6 @@ from typing import Any, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests.adapters import HTTPAdapter
-
-from source_backlog.components.limits import RateLimits
-from source_backlog.components.responses import SharedResponses
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,8 +29,9 @@ class Space:
     """The Backlog space as one sync sees it; every component of the sync holds the same instance.
 
     Why: components that must share something have no place for it in the CDK but the API budget, which the
-    factory hands to every component with a field `api_budget`. So the budget is also the place of the shared
-    responses, the connection pool and the worker threads. It lives as long as the source instance.
+    factory hands to every component with a field `api_budget`. So the budget is also the place of the connection pool
+    and the worker threads, and by `once` of whatever else a sync has one of, such as its rate limits (`limits_of`), its
+    shared responses (`responses_of`) and its feed (`feed_of`). It lives as long as the source instance.
 
     `endpoints` are the endpoints that the selected streams read, one entry per stream and endpoint: the responses
     of an endpoint with several readers are kept for the others. `retries` is how often a failed request is tried
@@ -51,8 +49,7 @@ class Space:
         self.num_workers = num_workers
         self.retries = 1 if quick else retries
         self.quick = quick
-        self.limits = RateLimits(share_percent)
-        self.responses = SharedResponses()
+        self.share_percent = share_percent
         # A file keeps its connection after its request is answered: one per thread that looks ahead.
         self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=2 * num_workers)
         self.slots = threading.BoundedSemaphore(num_workers)

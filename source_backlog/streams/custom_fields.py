@@ -6,12 +6,12 @@ from typing import Any
 
 from airbyte_cdk.sources.declarative.schema import JsonFileSchemaLoader
 
-from source_backlog.components.paging import rows_of
-from source_backlog.components.projects import selected_projects
-from source_backlog.components.requester import BacklogRequester
-from source_backlog.components.rows import DATE, NUMBER, as_number, children
-from source_backlog.components.space import Space
-from source_backlog.components.values import TOMBSTONE, Row, as_instant, as_text
+from source_backlog.api.requester import BacklogRequester
+from source_backlog.changes.paging import rows_of
+from source_backlog.changes.projects import selected_projects
+from source_backlog.space import Space
+from source_backlog.streams.rows import DATE, NUMBER, as_number, children
+from source_backlog.values import TOMBSTONE, Row, as_instant, as_text
 
 # typeId of a custom field: https://developer.nulab.com/docs/backlog/api/2/get-custom-field-list
 KINDS = {

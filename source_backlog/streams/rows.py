@@ -7,7 +7,7 @@ stream. What an object has no list for gives no rows: older servers and smaller 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from source_backlog.components.values import Row, under
+from source_backlog.values import Row, under
 
 Make = Callable[[Row], Iterable[Row]]
 

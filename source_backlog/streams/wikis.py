@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.feed import WIKI_CHANGED, WIKI_DELETED, feed_of, touched_ids
-from source_backlog.components.paging import Unreadable, by_id, rows_of
-from source_backlog.components.retriever import BacklogRetriever, Skipped
-from source_backlog.components.rows import MAKE
-from source_backlog.components.values import Position, Row, as_instant, later, not_in_the_future, settle, since, under
+from source_backlog.changes.feed import WIKI_CHANGED, WIKI_DELETED, feed_of, touched_ids
+from source_backlog.changes.paging import Unreadable, by_id, rows_of
+from source_backlog.streams.retriever import BacklogRetriever, Skipped
+from source_backlog.streams.rows import MAKE
+from source_backlog.values import Position, Row, as_instant, later, not_in_the_future, settle, since, under
 
 
 @dataclass

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from source_backlog.components.paging import LOOK_AGAIN, belongs_to, by_id, rows_of
-from source_backlog.components.requester import BacklogRequester
-from source_backlog.components.space import Space
-from source_backlog.components.values import Position, Row, as_instant
+from source_backlog.api.requester import BacklogRequester
+from source_backlog.changes.paging import LOOK_AGAIN, belongs_to, by_id, rows_of
+from source_backlog.space import Space
+from source_backlog.values import Position, Row, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 

@@ -16,10 +16,10 @@ from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.types import Record, StreamSlice
 
-from source_backlog.components.projects import selected_projects
-from source_backlog.components.requester import BacklogRequester
-from source_backlog.components.space import Space
-from source_backlog.components.values import STAMP, Position, as_instant
+from source_backlog.api.requester import BacklogRequester
+from source_backlog.changes.projects import selected_projects
+from source_backlog.space import Space
+from source_backlog.values import STAMP, Position, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 

@@ -7,10 +7,10 @@ from typing import Any
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.paging import rows_of
-from source_backlog.components.requester import BacklogRequester
-from source_backlog.components.space import Space
-from source_backlog.components.values import Position, Row
+from source_backlog.api.requester import BacklogRequester
+from source_backlog.changes.paging import rows_of
+from source_backlog.space import Space
+from source_backlog.values import Position, Row
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.components.activities import ActivityRetriever
-from source_backlog.components.feed import feed_of
-from source_backlog.components.paging import Unreadable, by_id, by_offset, rows_of
-from source_backlog.components.projects import selected_projects, selection, visible_projects
-from source_backlog.components.values import STAMP, Position, Row, as_instant
+from source_backlog.changes.feed import feed_of
+from source_backlog.changes.paging import Unreadable, by_id, by_offset, rows_of
+from source_backlog.changes.projects import selected_projects, selection, visible_projects
+from source_backlog.streams.activities import ActivityRetriever
+from source_backlog.values import STAMP, Position, Row, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 

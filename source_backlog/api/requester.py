@@ -19,7 +19,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, Res
 from airbyte_cdk.sources.types import StreamSlice, StreamState
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.components.errors import (
+from source_backlog.api.errors import (
     API,
     NO_RESOURCE,
     BacklogErrorHandler,
@@ -28,9 +28,10 @@ from source_backlog.components.errors import (
     error_of,
     path_of,
 )
-from source_backlog.components.oauth import RotatingTokens
-from source_backlog.components.responses import MIB
-from source_backlog.components.space import Space, endpoint_of
+from source_backlog.api.limits import limits_of
+from source_backlog.api.oauth import RotatingTokens
+from source_backlog.api.responses import MIB, responses_of
+from source_backlog.space import Space, endpoint_of
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -65,6 +66,7 @@ class BacklogSession(requests.Session):
     def __init__(self, space: Space) -> None:
         super().__init__()
         self._space = space
+        self._limits = limits_of(space)
         # Else `requests` would look for a password in ~/.netrc and send that instead.
         self.auth = lambda request: request
         self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -84,7 +86,7 @@ class BacklogSession(requests.Session):
             self._space.once("rate limit", lambda: self._learn_the_limits(request, authorise()))
         url = str(request.url)
         response = None
-        self._space.limits.acquire(url, at_once=self._space.quick)
+        self._limits.acquire(url, at_once=self._space.quick)
         try:
             with self._space.slots:
                 request.headers.update(authorise())
@@ -92,7 +94,7 @@ class BacklogSession(requests.Session):
                 if not stream:
                     _read_body(response, QUICK_TIMEOUT_SECONDS[1] if self._space.quick else BODY_SECONDS)
         finally:
-            self._space.limits.release(url, response)
+            self._limits.release(url, response)
         return response
 
     def _learn_the_limits(self, request: requests.PreparedRequest, header: Mapping[str, str]) -> None:
@@ -102,9 +104,9 @@ class BacklogSession(requests.Session):
         first.url = f"{str(request.url).split(API, 1)[0]}{API}rateLimit"
         try:
             response = super().send(first, timeout=30, allow_redirects=False)
-            self._space.limits.sent["read"] += 1
+            self._limits.sent["read"] += 1
             if response.ok:
-                self._space.limits.learn(body_of(response))
+                self._limits.learn(body_of(response))
         except (requests.RequestException, ValueError, AttributeError):
             return
 
@@ -143,7 +145,7 @@ class BacklogClient:
 
         if fresh or not self._space.has_several_readers(path_of(url)):
             return fetch()
-        return self._space.responses.get(f"{url}?{urlencode(params, doseq=True)}", fetch)
+        return responses_of(self._space).get(f"{url}?{urlencode(params, doseq=True)}", fetch)
 
     def open(self, url: str) -> requests.Response:
         """The response to a download, its body not yet read."""

@@ -11,6 +11,8 @@ from concurrent.futures import Future
 
 import requests
 
+from source_backlog.space import Space
+
 MIB = 1024 * 1024
 
 # What stands before each body in the file: its status and its length.
@@ -89,3 +91,8 @@ class SharedResponses:
         response.headers["Content-Type"] = "application/json;charset=utf-8"
         response.raw = io.BytesIO(zlib.decompress(body))
         return response
+
+
+def responses_of(space: Space) -> SharedResponses:
+    """The responses that the streams of a sync share."""
+    return space.once("responses", SharedResponses)

@@ -1,1 +1,0 @@
-"""What the manifest cannot say in YAML: one module per idea, each class with the reason why it exists."""
