@@ -40,7 +40,8 @@ lint: $(INSTALLED) ## Formatting, lint and types
 	@$(VENV)/bin/ruff format --check --quiet . || { $(VENV)/bin/ruff format --diff . ; exit 1; }
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy --no-error-summary
-	@$(VENV)/bin/lint-imports --no-logo >/dev/null || { $(VENV)/bin/lint-imports; exit 1; }
+	@mkdir -p build
+	@$(VENV)/bin/lint-imports --no-cache >build/imports.log || { cat build/imports.log; exit 1; }
 
 format: $(INSTALLED) ## Format the code and apply the safe fixes
 	@$(VENV)/bin/ruff format .
