@@ -30,7 +30,7 @@ from integration_tests.emulator.generator import generate
 from integration_tests.harness import FILES_OF, configured, files_of, primary_key, without_nulls
 from source_backlog import SourceBacklog
 from source_backlog.changes import feed, paging
-from source_backlog.streams import activities, files, issues, shared_files
+from source_backlog.streams import activities, files, issues, objects, shared_files
 
 Row = dict[str, Any]
 Table = dict[tuple[Any, ...], Row]
@@ -121,7 +121,7 @@ def quick() -> Iterator[None]:
         for module in (feed, paging):
             patch.setattr(module, "LOOK_AGAIN", LOOK_AGAIN)
         patch.setattr(shared_files, "FILES_PER_PAGE", SMALL_PAGE)
-        for module in (issues, files):
+        for module in (objects, files):
             patch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
         patch.setattr(files, "FILES_PER_SECOND_OF_PAUSE", 1_000_000)
         patch.setattr("airbyte_cdk.sources.utils.files_directory.AIRBYTE_STAGING_DIRECTORY", staging)

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from integration_tests.emulator import Emulator
 from integration_tests.harness import EXPENSIVE, FILES_OF, Sync, catalog_streams, configured, files_of, sync
 from source_backlog.api.requester import BacklogClient
+from source_backlog.changes.position import FilesPosition
 from source_backlog.streams import files
 from source_backlog.streams.files import LONGEST_NAME_BYTES, MOST_REFUSALS, FileProgress, safe_name
 
@@ -535,19 +536,21 @@ def test_an_ordinary_name_is_kept(name: str) -> None:
 
 def test_a_walk_of_days_forgets_no_file_that_was_attached_behind_it() -> None:
     """The place is not later than the start of the walk, whatever stamps it has met."""
-    progress = FileProgress({}, "created", "issueUpdated")
+    progress = FileProgress(FilesPosition(), "created", "issueUpdated")
     progress.note({"id": 1, "created": "2999-01-01T00:00:00Z"})
     position = progress.finished()
-    assert position["files"] < "2999"
-    assert [1, "2999-01-01T00:00:00Z"] in position["recent"]
+    assert position.files
+    assert position.files < "2999"
+    assert position.recent
+    assert (1, "2999-01-01T00:00:00Z") in position.recent
     later = FileProgress(position, "created", "issueUpdated")
     assert not later.is_new({"id": 1, "created": "2999-01-01T00:00:00Z"})
-    assert later.is_new({"id": 2, "created": position["files"]})
+    assert later.is_new({"id": 2, "created": position.files})
 
 
 def test_a_position_is_small_when_the_walk_is_done() -> None:
-    progress = FileProgress({}, "created", "issueUpdated")
+    progress = FileProgress(FilesPosition(), "created", "issueUpdated")
     for number in range(1000):
         progress.note({"id": number, "created": f"2025-{number % 12 + 1:02}-{number % 28 + 1:02}T00:00:00Z"})
-    assert len(progress.unfinished()["recent"]) == 1000
-    assert len(progress.finished()["recent"]) < 20
+    assert len(progress.unfinished().recent or ()) == 1000
+    assert len(progress.finished().recent or ()) < 20

@@ -141,7 +141,7 @@ def test_comments_of_updated_issues_only_lose_comments(monkeypatch: pytest.Monke
             return reader.differences(world)
 
     assert missing() == []
-    monkeypatch.setattr("source_backlog.streams.issues.touched_ids", lambda *_: {})
+    monkeypatch.setattr("source_backlog.streams.finder.touched_ids", lambda *_: {})
     lost = missing()
     assert [line for line in lost if line.startswith("issue_comments: missing")]
     assert [line for line in lost if "notifications is" in line]

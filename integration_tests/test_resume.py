@@ -17,7 +17,7 @@ from integration_tests.emulator import Emulator, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import configured, primary_key
 from integration_tests.histories import Reader, messages, one_manifest, quick
-from source_backlog.streams import issues
+from source_backlog.streams import objects
 
 Row = dict[str, Any]
 ROOT = Path(__file__).parent.parent
@@ -151,7 +151,7 @@ def test_a_first_load_does_not_repeat_what_a_checkpoint_covers(tmp_path: Path) -
 def one_project() -> Iterator[tuple[Emulator, Any]]:
     """One large project, and a checkpoint after every tenth of a second."""
     with one_manifest(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(issues, "CHECKPOINT_SECONDS", 0.1)
+        patch.setattr(objects, "CHECKPOINT_SECONDS", 0.1)
         with Emulator(space=space_of_projects(1, 300), latency=0.002) as emulator:
             yield emulator, emulator.space
 

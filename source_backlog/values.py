@@ -1,6 +1,6 @@
 """Backlog's values as a warehouse wants them: instants, days, texts of values with several shapes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,9 +12,6 @@ STAMP = "%Y-%m-%dT%H:%M:%SZ"
 TOMBSTONE = "_ab_cdc_deleted_at"
 
 Row = dict[str, Any]
-
-# How far a stream has come in a partition; its keys are in `checkpoints.SHAPES`.
-Position = dict[str, Any]
 
 
 def as_instant(value: Any) -> str | None:
@@ -55,25 +52,6 @@ def day_before(instant: str) -> str:
 def not_in_the_future(instant: str | None) -> str | None:
     """`instant`, or None when it is later than now: a stamp of the future would hide what changes until then."""
     return instant if instant and instant <= datetime.now(UTC).strftime(STAMP) else None
-
-
-def since(position: Position, config: Mapping[str, Any]) -> Callable[[str | None], bool]:
-    """A test for stamps: is what bears this `updated` new since the last sync, or since the start date?
-
-    Stamps count seconds, and within the second that was the last one seen more may have changed after the look. So
-    what bears that stamp counts as new once more, until a later sync has seen it too (`settled`).
-    """
-    last = position.get("updated")
-    bound = last or as_instant(config.get("start_date")) or ""
-    settled = bool(last and position.get("settled"))
-    return lambda stamp: not stamp or stamp > bound or (stamp == bound and not settled)
-
-
-def settle(position: Position, before: str | None) -> None:
-    """Note in a position whether its stamp was there at the last sync already, when it was `before`."""
-    position.pop("settled", None)
-    if before and position.get("updated") == before:
-        position["settled"] = True
 
 
 def as_text(value: Any) -> str | None:

@@ -128,7 +128,7 @@ def build(space: Space, config: Row) -> Callable[..., Any]:
     """`build(Class, requester, **options)`: a retriever over `Checkpoints`, as the manifest would make it."""
 
     def make(
-        kind: type[BacklogRetriever],
+        kind: Callable[..., BacklogRetriever],
         requester: Any,
         position: Row | None = None,
         project: Row | None = None,
@@ -136,10 +136,10 @@ def build(space: Space, config: Row) -> Callable[..., Any]:
         **options: Any,
     ) -> Any:
         checkpoints = Checkpoints(config, {}, requester, space, name="stream", by=by, cursor_field="updated")
-        retriever = kind(config, {}, requester, checkpoints, space, name="stream", **options)
+        retriever: Any = kind(config, {}, requester, checkpoints, space, name="stream", **options)
         retriever.slice = slice_of(project)
         if position is not None:
-            checkpoints.advance(retriever.slice, position)
+            checkpoints.advance(retriever.slice, retriever.kind.parse(position))
             checkpoints.checkpoint(retriever.slice)
         return retriever
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import (
     DOCUMENT_COMMENTED,
     DOCUMENT_DELETED,
@@ -22,6 +23,8 @@ from source_backlog.changes.feed import (
     named_objects,
     touched_ids,
 )
+from source_backlog.changes.position import ObjectsPosition
+from source_backlog.changes.progress import Walk
 from source_backlog.space import Space
 from source_backlog.streams.activities import TYPE_NAMES, ActivityRetriever, flat
 
@@ -139,9 +142,13 @@ def read(retriever: Any) -> list[int]:
     return [row["id"] for row in retriever.rows(retriever.slice)]
 
 
+def walk(**position: Any) -> Walk[ObjectsPosition]:
+    return Walk(ObjectsPosition.parse(position), lambda: True)
+
+
 def position_after(retriever: Any) -> Row:
     retriever.partition_router.checkpoint(retriever.slice)
-    position: Row = retriever.position(retriever.slice)
+    position: Row = retriever.position(retriever.slice).saved()
     return position
 
 
@@ -276,13 +283,13 @@ def test_a_checkpoint_follows_every_hundred_activities(stream: Callable[..., Any
     for _ in range(150):
         next(rows)
     seen = list(range(10, 101))
-    assert retriever.position(retriever.slice) == {"activity": 100, "seen": seen, "projects": [1, 2]}
+    assert retriever.position(retriever.slice).saved() == {"activity": 100, "seen": seen, "projects": [1, 2]}
 
 
 def test_a_checkpoint_covers_no_activity_that_is_not_yet_out(stream: Callable[..., Any]) -> None:
     retriever = stream([activity(number) for number in range(1, 251)])
     for row in retriever.rows(retriever.slice):
-        assert (retriever.position(retriever.slice).get("activity") or 0) < row["id"]
+        assert (retriever.position(retriever.slice).activity or 0) < row["id"]
 
 
 def test_a_sync_that_was_killed_goes_on_and_loses_nothing(stream: Callable[..., Any]) -> None:
@@ -290,7 +297,7 @@ def test_a_sync_that_was_killed_goes_on_and_loses_nothing(stream: Callable[..., 
     killed = stream(feed, {"activity": 20, "projects": [1]})
     rows = killed.rows(killed.slice)
     there = [next(rows)["id"] for _ in range(170)]
-    again = stream(feed, killed.position(killed.slice))
+    again = stream(feed, killed.position(killed.slice).saved())
     old = {one["id"] for one in feed if one["project"] == WEB and one["id"] <= 20}
     assert set(there) | set(read(again)) == {one["id"] for one in feed} - old
 
@@ -370,41 +377,41 @@ def test_touched_objects_belong_to_the_project_and_to_the_types(fake: Fake, serv
 
 def test_a_position_says_what_was_seen_of_the_project_just_before_the_head(fake: Fake, served: Served) -> None:
     activities = [activity(number, 2, APP if number % 2 else WEB) for number in range(1, 201)]
-    position: Row = {}
-    Feed().mark(feed_answer(fake, served, activities), 1, position)
-    assert position == {"activity": 200, "again": [110, 45]}
-    small: Row = {}
+    read = walk()
+    Feed().mark(feed_answer(fake, served, activities), 1, read)
+    assert read.now.saved() == {"activity": 200, "again": [110, 45]}
+    small = walk()
     Feed().mark(feed_answer(fake, served, activities[:3]), 1, small)
-    assert small == {"activity": 3, "again": [1, 1]}
-    empty: Row = {}
+    assert small.now.saved() == {"activity": 3, "again": [1, 1]}
+    empty = walk()
     Feed().mark(feed_answer(fake, served, []), 1, empty)
-    assert empty == {"activity": 0}
+    assert empty.now.saved() == {"activity": 0}
 
 
 @pytest.mark.parametrize("inclusive", [True, False])
 def test_what_turns_up_behind_a_known_activity_is_looked_at(fake: Fake, served: Served, inclusive: bool) -> None:
     """Its id is lower, but when the last sync looked it could not be seen."""
     activities = [activity(number, id=100 + number) for number in range(1, 31) if number != 29]
-    position: Row = {"activity": 10, "again": [5, 5]}
+    earlier = walk(activity=10, again=[5, 5])
     first = Feed()
     requester = feed_answer(fake, served, activities, inclusive)
-    assert first.look(requester, 1, position) == 10
+    assert first.look(requester, 1, earlier) == 10
     assert 129 not in first.touched(requester, 1, 10, ISSUE_CHANGED)
-    first.mark(requester, 1, position)
-    assert position == {"activity": 30, "again": [5, 24]}
+    first.mark(requester, 1, earlier)
+    assert earlier.now.saved() == {"activity": 30, "again": [5, 24]}
     requester = feed_answer(fake, served, [*activities, activity(29, id=129)], inclusive)
-    second = Feed()
-    assert second.look(requester, 1, position) == 5
+    second, later = Feed(), walk(**earlier.now.saved())
+    assert second.look(requester, 1, later) == 5
     assert 129 in second.touched(requester, 1, 5, ISSUE_CHANGED)
-    second.mark(requester, 1, position)
-    assert position == {"activity": 30, "again": [5, 25]}
-    assert Feed().look(requester, 1, position) == 30, "it is looked at once"
+    second.mark(requester, 1, later)
+    assert later.now.saved() == {"activity": 30, "again": [5, 25]}
+    assert Feed().look(requester, 1, walk(**later.now.saved())) == 30, "it is looked at once"
 
 
 def test_what_turns_up_in_another_project_is_nothing_to_this_one(fake: Fake, served: Served) -> None:
     requester = feed_answer(fake, served, [activity(number, 2, APP if number == 8 else WEB) for number in range(1, 11)])
-    assert Feed().look(requester, 1, {"activity": 10, "again": [5, 4]}) == 10
-    assert Feed().look(requester, 2, {"activity": 10, "again": [5, 0]}) == 5
+    assert Feed().look(requester, 1, walk(activity=10, again=[5, 4])) == 10
+    assert Feed().look(requester, 2, walk(activity=10, again=[5, 0])) == 5
 
 
 @pytest.mark.parametrize("held", [[], [40, 41]])
@@ -413,11 +420,11 @@ def test_a_feed_that_another_stream_has_loaded_whole_does_not_reach_back_for_eve
 ) -> None:
     """One stream has never seen an activity, and reads all there are; another one knows of some that are forgotten."""
     feed, requester = Feed(), feed_answer(fake, served, [activity(number) for number in held])
-    assert feed.look(requester, 1, {"activity": 0}) == 0
+    assert feed.look(requester, 1, walk(activity=0)) == 0
     with pytest.raises(FeedTrimmed):
-        feed.look(requester, 1, {"activity": 30, "again": [20, 9]})
+        feed.look(requester, 1, walk(activity=30, again=[20, 9]))
     if held:
-        assert feed.look(requester, 1, {"activity": 40}) == 40
+        assert feed.look(requester, 1, walk(activity=40)) == 40
 
 
 @pytest.mark.parametrize("last", [5, 10])
@@ -427,7 +434,7 @@ def test_a_feed_that_has_forgotten_what_to_look_at_again_is_trimmed(
     """Though it may reach back to the last activity known: others may have turned up before that."""
     requester = feed_answer(fake, served, [activity(number) for number in range(8, 13)])
     with pytest.raises(FeedTrimmed):
-        Feed().look(requester, 1, {"activity": last, "again": [2, 3]})
+        Feed().look(requester, 1, walk(activity=last, again=[2, 3]))
     assert len(caplog.records) == 1
 
 
@@ -550,15 +557,16 @@ def test_a_bound_that_is_not_visible_any_more_is_no_gap(
 def test_a_trimmed_feed_clears_the_position_so_that_everything_is_read_again(
     fake: Fake, served: Served, space: Space
 ) -> None:
-    position = {"updated": "2026-01-01T00:00:00Z", "activity": 7}
-    requester = feed_answer(fake, served, [activity(50)])
-    assert touched_ids(space, requester, 1, position, ISSUE_CHANGED) == {}
-    assert position == {}
+    cleared = walk(updated="2026-01-01T00:00:00Z", activity=7)
+    backlog = Backlog({}, feed_answer(fake, served, [activity(50)]), space, "issues")  # type: ignore[arg-type]
+    assert touched_ids(backlog, 1, cleared, ISSUE_CHANGED) == {}
+    assert not cleared.now
 
 
 def test_a_first_sync_does_not_ask_the_feed(fake: Fake, served: Served, space: Space) -> None:
     requester = feed_answer(fake, served, [activity(50)])
-    assert touched_ids(space, requester, 1, {}, ISSUE_CHANGED) == {}
+    backlog = Backlog({}, requester, space, "issues")  # type: ignore[arg-type]
+    assert touched_ids(backlog, 1, walk(), ISSUE_CHANGED) == {}
     assert requester.calls == []
 
 

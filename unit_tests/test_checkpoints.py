@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.changes import checkpoints as module
 from source_backlog.changes.checkpoints import Checkpoints
+from source_backlog.changes.position import ActivitiesPosition, DeletionsPosition, ObjectsPosition, Position, Resume
 from source_backlog.space import Space
 
 # The state that version 0.1.0 saved. A later version has to go on from it: connections hold it for years.
@@ -58,9 +60,12 @@ class Partition:
 class Run:
     """One sync of one stream: its checkpoints, bound to the state of the sync before."""
 
-    def __init__(self, config: Any, requester: Any, space: Space, saved: Any, **options: Any) -> None:
+    def __init__(
+        self, config: Any, requester: Any, space: Space, saved: Any, kind: type[Position], **options: Any
+    ) -> None:
         options = {"name": "issues", "cursor_field": "updated", **options}
         self.cursor = Checkpoints(config, {}, requester, space, **options)
+        self.cursor.kind = kind
         self.messages = InMemoryMessageRepository()
         state = [] if saved is None else [state_message(options["name"], saved)]
         self.cursor.bind(ConnectorStateManager(state), self.messages)
@@ -87,11 +92,17 @@ def emitted_state(message: AirbyteMessage) -> Any:
 
 @pytest.fixture
 def run(config: Any, space: Space, fake: Callable[..., Any]) -> Callable[..., Run]:
-    """`run(saved, projects=[…])`: a sync that goes on from a saved state."""
+    """`run(saved, kind, projects=[…])`: a sync that goes on from a saved state."""
 
-    def make(saved: Any = None, projects: list[Any] | None = None, **options: Any) -> Run:
+    def make(
+        saved: Any = None,
+        kind: type[Position] = ObjectsPosition,
+        projects: list[Any] | None = None,
+        **options: Any,
+    ) -> Run:
         space.memory.clear()
-        return Run(config, fake({"projects": [WEB, APP] if projects is None else projects}), space, saved, **options)
+        requester = fake({"projects": [WEB, APP] if projects is None else projects})
+        return Run(config, requester, space, saved, kind, **options)
 
     return make
 
@@ -111,7 +122,7 @@ def test_the_state_of_0_1_0_is_written_as_it_was(run: Callable[..., Run]) -> Non
     sync = run()
     for entry in STATE_OF_0_1_0["states"]:
         stream_slice = StreamSlice(partition=entry["partition"], cursor_slice={})
-        sync.cursor.advance(stream_slice, dict(entry["cursor"]))
+        sync.cursor.advance(stream_slice, ObjectsPosition.parse(entry["cursor"]))
         sync.cursor.close_partition(Partition(stream_slice))  # type: ignore[arg-type]
     sync.cursor.ensure_at_least_one_state_emitted()
     assert sync.emitted()[-1] == STATE_OF_0_1_0
@@ -120,16 +131,17 @@ def test_the_state_of_0_1_0_is_written_as_it_was(run: Callable[..., Run]) -> Non
 def test_the_state_of_0_1_0_is_read(run: Callable[..., Run]) -> None:
     sync = run(STATE_OF_0_1_0)
     for entry in STATE_OF_0_1_0["states"]:
-        assert sync.cursor.position(StreamSlice(partition=entry["partition"], cursor_slice={})) == entry["cursor"]
+        position = sync.cursor.position(StreamSlice(partition=entry["partition"], cursor_slice={}))
+        assert position.saved() == entry["cursor"]
     sync.cursor.ensure_at_least_one_state_emitted()
     assert sync.emitted() == [STATE_OF_0_1_0], "a sync that reads nothing keeps the state"
 
 
 def test_the_state_of_a_whole_space_of_0_1_0_is_read_and_written(run: Callable[..., Run]) -> None:
-    sync = run(STATE_OF_A_WHOLE_SPACE_0_1_0, by="space", name="activities")
+    sync = run(STATE_OF_A_WHOLE_SPACE_0_1_0, ActivitiesPosition, by="space", name="activities")
     (everything,) = sync.slices()
     assert everything.partition == {}
-    assert sync.cursor.position(everything) == {"activity": 7, "projects": [1, 2]}
+    assert sync.cursor.position(everything).saved() == {"activity": 7, "projects": [1, 2]}
     sync.cursor.ensure_at_least_one_state_emitted()
     assert sync.emitted() == [STATE_OF_A_WHOLE_SPACE_0_1_0]
 
@@ -137,14 +149,14 @@ def test_the_state_of_a_whole_space_of_0_1_0_is_read_and_written(run: Callable[.
 @pytest.mark.parametrize("saved", [None, {}, {"states": None}, {"states": []}])
 def test_without_a_state_every_project_starts_at_its_beginning(run: Callable[..., Run], saved: Any) -> None:
     sync = run(saved)
-    assert [sync.cursor.position(one) for one in sync.slices()] == [{}, {}]
+    assert [sync.cursor.position(one) for one in sync.slices()] == [ObjectsPosition(), ObjectsPosition()]
 
 
 def test_a_new_project_starts_at_its_beginning_and_not_where_the_others_are(run: Callable[..., Run]) -> None:
     sync = run({"states": STATE_OF_0_1_0["states"][:1]})
     old, new = sync.slices()
-    assert sync.cursor.position(old) == STATE_OF_0_1_0["states"][0]["cursor"]
-    assert sync.cursor.position(new) == {}
+    assert sync.cursor.position(old).saved() == STATE_OF_0_1_0["states"][0]["cursor"]
+    assert sync.cursor.position(new).saved() == {}
 
 
 def test_each_project_is_a_slice_that_carries_the_project(run: Callable[..., Run]) -> None:
@@ -198,24 +210,24 @@ def test_a_project_that_is_gone_is_reported_and_its_place_is_kept(
 
 def test_a_position_counts_when_the_partition_closes_and_not_before(run: Callable[..., Run]) -> None:
     sync = run(STATE_OF_0_1_0)
-    sync.cursor.advance(of(1), {"updated": "2026-02-01T00:00:00Z"})
+    sync.cursor.advance(of(1), ObjectsPosition(updated="2026-02-01T00:00:00Z"))
     sync.cursor.close_partition(Partition(of(2)))  # type: ignore[arg-type]
     assert sync.emitted() == [STATE_OF_0_1_0], "nothing was said of project 2, and project 1 is still open"
     sync.cursor.close_partition(Partition(of(1)))  # type: ignore[arg-type]
-    assert sync.cursor.position(of(1)) == {"updated": "2026-02-01T00:00:00Z"}
+    assert sync.cursor.position(of(1)) == ObjectsPosition(updated="2026-02-01T00:00:00Z")
 
 
 def test_a_partition_that_failed_keeps_its_old_place(run: Callable[..., Run]) -> None:
     """The CDK closes only partitions that were read whole; the state at the end must not tell otherwise."""
     sync = run(STATE_OF_0_1_0)
-    sync.cursor.advance(of(1), {"updated": "2026-02-01T00:00:00Z"})
+    sync.cursor.advance(of(1), ObjectsPosition(updated="2026-02-01T00:00:00Z"))
     sync.cursor.ensure_at_least_one_state_emitted()
     assert sync.emitted() == [STATE_OF_0_1_0]
 
 
 def test_a_checkpoint_counts_at_once(run: Callable[..., Run]) -> None:
     sync = run()
-    sync.cursor.advance(of(1), {"resume": {"after": "2026-01-01T00:00:00Z"}})
+    sync.cursor.advance(of(1), ObjectsPosition(resume=Resume(after="2026-01-01T00:00:00Z")))
     sync.cursor.checkpoint(of(1))
     assert sync.emitted() == [
         {"states": [{"partition": {"projectId": 1}, "cursor": {"resume": {"after": "2026-01-01T00:00:00Z"}}}]}
@@ -233,19 +245,20 @@ def test_records_do_not_move_the_position(run: Callable[..., Run]) -> None:
 
 def test_a_position_that_a_retriever_edits_is_its_own_copy(run: Callable[..., Run]) -> None:
     sync = run(STATE_OF_0_1_0)
-    position = sync.cursor.position(of(2))
-    position["resume"]["after"] = "edited"
-    position["updated"] = "edited"
+    position: Any = sync.cursor.position(of(2))
+    with pytest.raises(FrozenInstanceError):
+        position.updated = "edited"
+    position.saved()["resume"]["after"] = "edited"
     assert sync.cursor.state == STATE_OF_0_1_0
 
 
 def test_a_state_that_was_emitted_does_not_change_any_more(run: Callable[..., Run]) -> None:
     sync = run(by="space")
-    known: dict[str, Any] = {"projects": [1]}
-    sync.cursor.advance(StreamSlice(partition={}, cursor_slice={}), known)
+    known: dict[str, Any] = {"projects": {"1": "WEB"}}
+    sync.cursor.advance(StreamSlice(partition={}, cursor_slice={}), DeletionsPosition(known=known))
     sync.cursor.checkpoint(StreamSlice(partition={}, cursor_slice={}))
-    known["projects"].append(2)
-    assert sync.emitted() == [{"states": [{"partition": {}, "cursor": {"projects": [1]}}]}]
+    known["projects"]["2"] = "APP"
+    assert sync.emitted() == [{"states": [{"partition": {}, "cursor": {"known": {"projects": {"1": "WEB"}}}}]}]
 
 
 def test_ten_thousand_projects_and_more_all_keep_their_place(run: Callable[..., Run], monotonic: list[float]) -> None:
@@ -254,7 +267,7 @@ def test_ten_thousand_projects_and_more_all_keep_their_place(run: Callable[..., 
     projects = [{"id": number, "projectKey": f"P{number}"} for number in range(many)]
     sync = run(projects=projects)
     for stream_slice in sync.slices():
-        sync.cursor.advance(stream_slice, {"updated": "2026-01-31T09:00:00Z"})
+        sync.cursor.advance(stream_slice, ObjectsPosition(updated="2026-01-31T09:00:00Z"))
         sync.cursor.close_partition(Partition(stream_slice))  # type: ignore[arg-type]
     sync.cursor.ensure_at_least_one_state_emitted()
     states = sync.emitted()
@@ -269,7 +282,7 @@ def test_a_small_state_is_emitted_after_every_partition_of_a_second(
 ) -> None:
     sync = run()
     for number in range(5):
-        sync.cursor.advance(of(number), {"activity": 1})
+        sync.cursor.advance(of(number), ObjectsPosition(activity=1))
         sync.cursor.close_partition(Partition(of(number)))  # type: ignore[arg-type]
         monotonic[0] += 1
         assert len(sync.emitted()) == 1
@@ -290,7 +303,7 @@ def test_the_larger_the_state_the_rarer_it_is_emitted(run: Callable[..., Run], m
 def test_the_last_state_is_emitted_whatever_came_before(run: Callable[..., Run], monotonic: list[float]) -> None:
     sync = run(STATE_OF_0_1_0)
     sync.cursor.close_partition(Partition(of(1)))  # type: ignore[arg-type]
-    sync.cursor.advance(of(1), {"activity": 99})
+    sync.cursor.advance(of(1), ObjectsPosition(activity=99))
     sync.cursor.close_partition(Partition(of(1)))  # type: ignore[arg-type]
     sync.emitted()
     sync.cursor.ensure_at_least_one_state_emitted()
@@ -367,7 +380,7 @@ def test_a_stream_can_end_while_another_one_waits_for_room_in_the_queue(
             assert room.wait(10), "the main thread has not come back to the queue"
             super().emit_message(message)
 
-    reading = Run(config, fake({}), space, None)
+    reading = Run(config, fake({}), space, None, ObjectsPosition)
     reading.messages = FullQueue()
     reading.cursor.bind(ConnectorStateManager([]), reading.messages)
     ended = Run(config, fake({}), space, None, name="wikis")

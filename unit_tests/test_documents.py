@@ -1,14 +1,19 @@
 """Documents: which are read again, the replies to their comments, the tree they stand in."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from source_backlog.changes.paging import Unreadable
-from source_backlog.streams.documents import DocumentCommentRetriever, DocumentRetriever, DocumentTreeRetriever
+from source_backlog.streams.documents import DocumentTreeRetriever
+from source_backlog.streams.objects import ObjectRetriever
 
 Row = dict[str, Any]
+
+DocumentRetriever = partial(ObjectRetriever, finder="documents")
+DocumentCommentRetriever = partial(ObjectRetriever, finder="commented documents", reader="document comments")
 
 TREE = "documents/tree"
 RECENT = "2026-01-10T00:00:00Z"
@@ -55,7 +60,7 @@ def read(retriever: Any) -> list[Row]:
 
 def position_after(retriever: Any) -> Row:
     retriever.partition_router.checkpoint(retriever.slice)
-    position: Row = retriever.position(retriever.slice)
+    position: Row = retriever.position(retriever.slice).saved()
     return position
 
 

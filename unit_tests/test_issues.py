@@ -3,15 +3,20 @@
 import copy
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from source_backlog.changes.paging import Unreadable
-from source_backlog.streams import issues as module
-from source_backlog.streams.issues import CommentRetriever, IssueRetriever, PerIssueRetriever, Progress
+from source_backlog.streams import objects as module
+from source_backlog.streams.objects import ObjectRetriever
 
 Row = dict[str, Any]
+
+IssueRetriever = partial(ObjectRetriever, finder="issues")
+PerIssueRetriever = partial(ObjectRetriever, finder="issues to ask", reader="issue participants")
+CommentRetriever = partial(ObjectRetriever, finder="commented issues", reader="issue comments")
 
 WEB = {"id": 1, "projectKey": "WEB"}
 APP = {"id": 2, "projectKey": "APP"}
@@ -86,7 +91,7 @@ def read(retriever: Any) -> list[Row]:
 
 def position_after(retriever: Any) -> Row:
     retriever.partition_router.checkpoint(retriever.slice)
-    position: Row = retriever.position(retriever.slice)
+    position: Row = retriever.position(retriever.slice).saved()
     return position
 
 
@@ -203,7 +208,8 @@ def test_tombstones_name_the_deleted_issues_if_they_are_asked_for(backlog: Any) 
     gone = {**activity(5, 4, issue(3)), "created": "2026-01-11T00:00:00Z"}
     feed = [activity(4, 2, issue(1)), gone]
     for option, tombstones in (("deletions_stream", []), ("tombstones", [103])):
-        retriever = backlog(IssueRetriever, [issue(1)], feed, {"updated": "2026-01-10T00:00:00Z", "activity": 4})
+        position = {"updated": "2026-01-10T00:00:00Z", "activity": 4}
+        retriever = backlog(IssueRetriever, [issue(1)], feed, position, with_tombstones=True)
         retriever.config["deleted_records"] = option
         retriever.api_budget.memory.clear()
         rows = read(retriever)
@@ -317,7 +323,7 @@ def test_an_interrupted_walk_whose_rest_seems_empty_looks_at_all_issues_again(ba
 
 
 def test_the_first_sync_asks_for_every_issue(backlog: Any) -> None:
-    retriever = backlog(PerIssueRetriever, [issue(1), issue(2)], endpoint="participants", make="issue.participants")
+    retriever = backlog(PerIssueRetriever, [issue(1), issue(2)], make="issue.participants")
     rows = read(retriever)
     assert [(row["issueId"], row["id"], row["name"]) for row in rows] == [(101, 9, "Hanako"), (102, 9, "Hanako")]
     assert asked_for(retriever, "participants") == [1, 2]
@@ -335,7 +341,7 @@ def test_of_the_last_day_only_what_has_changed_since_costs_a_request(backlog: An
         issue(6, "2025-06-01T00:00:00Z"),
     ]
     feed = [activity(7, 2, issues[1]), activity(8, 2, issues[3]), activity(9, 2, issues[4]), activity(10, 3, issues[5])]
-    options = {"endpoint": "participants", "make": "issue.participants"}
+    options = {"make": "issue.participants"}
     retriever = backlog(PerIssueRetriever, issues, feed, {"updated": since, "activity": 7}, **options)
     read(retriever)
     assert asked_for(retriever, "participants") == [3, 4, 5], "3 is newer, 4 and 5 are in the feed"
@@ -347,7 +353,7 @@ def test_of_the_last_day_only_what_has_changed_since_costs_a_request(backlog: An
 
 
 def test_an_issue_that_is_gone_by_now_has_no_rows(backlog: Any) -> None:
-    retriever = backlog(PerIssueRetriever, [issue(1), issue(2)], endpoint="participants", make="issue.participants")
+    retriever = backlog(PerIssueRetriever, [issue(1), issue(2)], make="issue.participants")
     del retriever.requester.answers["issues/101/participants"]
     assert [row["issueId"] for row in read(retriever)] == [102]
     assert position_after(retriever)["skipped"] == [101], "the next sync asks again, if it still finds the issue"
@@ -355,7 +361,7 @@ def test_an_issue_that_is_gone_by_now_has_no_rows(backlog: Any) -> None:
 
 def test_an_issue_that_was_skipped_is_asked_for_again(backlog: Any) -> None:
     position = {"updated": "2026-01-10T00:00:00Z", "activity": 0, "skipped": [101]}
-    options = {"endpoint": "participants", "make": "issue.participants"}
+    options = {"make": "issue.participants"}
     issues = [issue(1, "2025-06-01T00:00:00Z"), issue(2, "2025-06-01T00:00:00Z")]
     retriever = backlog(PerIssueRetriever, issues, position=position, **options)
     assert [row["issueId"] for row in read(retriever)] == [101]
@@ -365,7 +371,7 @@ def test_an_issue_that_was_skipped_is_asked_for_again(backlog: Any) -> None:
 def test_a_project_that_is_not_readable_any_more_does_not_move_the_place(backlog: Any) -> None:
     """Backlog answers with empty lists, and with 404 for what lies in the project."""
     position = {"updated": "2026-01-10T00:00:00Z", "activity": 0}
-    for kind, options in ((IssueRetriever, {}), (PerIssueRetriever, {"endpoint": "participants"})):
+    for kind, options in ((IssueRetriever, {}), (PerIssueRetriever, {})):
         retriever = backlog(kind, [], position=position, **options)
         del retriever.requester.answers["projects/1/statuses"]
         with pytest.raises(Unreadable):
@@ -445,7 +451,7 @@ def test_the_place_is_saved_in_the_middle_of_a_walk(backlog: Any, checkpoint_alw
     issues = [issue(number) for number in range(1, 8)]
     retriever = backlog(CommentRetriever, issues, [activity(3, 1, issues[0])])
     walk(retriever, 4)
-    assert retriever.position(retriever.slice) == {
+    assert retriever.position(retriever.slice).saved() == {
         "resume": {"updated": "2026-01-10T00:00:00Z", "activity": 3, "after": issues[3]["created"]}
     }
 
@@ -453,7 +459,7 @@ def test_the_place_is_saved_in_the_middle_of_a_walk(backlog: Any, checkpoint_alw
 def test_the_place_is_not_saved_more_often_than_every_half_minute(backlog: Any) -> None:
     retriever = backlog(CommentRetriever, [issue(number) for number in range(1, 8)])
     walk(retriever, 4)
-    assert retriever.position(retriever.slice) == {}
+    assert retriever.position(retriever.slice).saved() == {}
     assert module.CHECKPOINT_SECONDS == 30
 
 
@@ -464,7 +470,7 @@ def test_an_interrupted_walk_goes_on_behind_what_it_had_finished(
     issues = [issue(number) for number in range(1, 8)]
     killed = backlog(CommentRetriever, issues)
     there = walk(killed, read_before)
-    saved = killed.position(killed.slice)
+    saved = killed.position(killed.slice).saved()
     killed.api_budget.memory.clear()
     again = backlog(CommentRetriever, issues, position=saved)
     there += [row["id"] for row in read(again)]
@@ -489,7 +495,7 @@ def test_what_changed_behind_an_interrupted_walk_is_found_when_it_goes_on(
     feed = [activity(3, 1, issues[0])]
     killed = backlog(CommentRetriever, issues, feed)
     walk(killed, 4)
-    saved = killed.position(killed.slice)
+    saved = killed.position(killed.slice).saved()
     feed += [activity(4, 3, issues[0]), activity(5, 3, issues[6])]
     killed.api_budget.memory.clear()
     resumed = backlog(CommentRetriever, issues, feed, saved)
@@ -521,7 +527,7 @@ def test_an_interrupted_later_sync_keeps_its_old_place_until_it_is_finished(
     feed = [activity(3, 1, issues[0]), activity(9, 3, issues[6])]
     killed = backlog(CommentRetriever, issues, feed, old)
     walk(killed, 2)
-    saved = killed.position(killed.slice)
+    saved = killed.position(killed.slice).saved()
     assert saved == {
         **old,
         "resume": {"updated": "2026-01-10T00:00:00Z", "activity": 9, "after": issues[1]["created"]},
@@ -534,71 +540,4 @@ def test_an_interrupted_later_sync_keeps_its_old_place_until_it_is_finished(
         "updated": "2026-01-10T00:00:00Z",
         "activity": 9,
         "again": [3, 1],
-    }
-
-
-def test_progress_saves_nothing_before_the_first_issue_is_finished() -> None:
-    position = {"updated": "2026-01-01T00:00:00Z", "activity": 3}
-    progress = Progress(position)
-    position["updated"] = "2026-01-05T00:00:00Z"
-    assert progress.position() == {"updated": "2026-01-01T00:00:00Z", "activity": 3}
-
-
-def test_progress_takes_the_resume_out_of_the_position() -> None:
-    position: Row = {"activity": 3, "resume": {"after": "2025-01-05T00:00:00Z"}}
-    progress = Progress(position)
-    assert position == {"activity": 3}
-    assert progress.filters() == {"createdSince": "2025-01-04"}
-    assert Progress({}).filters() == {}
-
-
-@pytest.mark.parametrize(
-    ("created", "ahead"),
-    [
-        ("2025-01-04T23:59:59Z", False),
-        ("2025-01-05T00:00:00Z", True),
-        ("2025-01-06T00:00:00Z", True),
-        (None, True),
-        ("long ago", True),
-    ],
-)
-def test_an_issue_created_in_the_same_second_is_still_ahead(created: Any, ahead: bool) -> None:
-    progress = Progress({"resume": {"after": "2025-01-05T00:00:00Z"}})
-    assert progress.still_ahead({"created": created}) is ahead
-    assert Progress({}).still_ahead({"created": created})
-
-
-def test_progress_never_goes_back() -> None:
-    progress = Progress({"resume": {"updated": None, "activity": 3, "after": "2025-01-05T00:00:00Z"}})
-    for created in ("2025-01-07T00:00:00Z", "2025-01-06T00:00:00Z", None):
-        progress.done({"created": created})
-    assert progress.position()["resume"]["after"] == "2025-01-07T00:00:00Z"
-
-
-def test_a_finished_walk_that_was_never_interrupted_ends_where_it_is() -> None:
-    position: Row = {}
-    progress = Progress(position)
-    progress.done(issue(1))
-    position |= {"updated": "2026-01-10T00:00:00Z", "activity": 9}
-    assert progress.finished(position) == {"updated": "2026-01-10T00:00:00Z", "activity": 9}
-
-
-def test_a_finished_walk_that_was_interrupted_keeps_the_latest_update_of_both_parts() -> None:
-    for first, second in (("2026-01-05", "2026-01-10"), ("2026-01-10", "2026-01-05")):
-        resume = {"updated": f"{first}T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}
-        position: Row = {"resume": resume}
-        progress = Progress(position)
-        position |= {"updated": f"{second}T00:00:00Z", "activity": 9}
-        assert progress.finished(position) == {"updated": "2026-01-10T00:00:00Z", "activity": 9}
-
-
-def test_a_walk_interrupted_twice_still_reads_the_feed_from_where_it_first_began() -> None:
-    first = {"updated": "2026-01-05T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}
-    position: Row = {"resume": first}
-    progress = Progress(position)
-    progress.head = 20
-    position["updated"] = "2026-01-10T00:00:00Z"
-    progress.done({"created": "2025-03-01T00:00:00Z"})
-    assert progress.position() == {
-        "resume": {"updated": "2026-01-10T00:00:00Z", "activity": 3, "after": "2025-03-01T00:00:00Z"}
     }

@@ -8,9 +8,9 @@ import pytest
 import requests
 from airbyte_cdk.sources.types import StreamSlice
 
+from source_backlog.streams.objects import ObjectRetriever
 from source_backlog.streams.people import PeopleRetriever, RecentlyViewedRetriever, StarRetriever
 from source_backlog.streams.settings import Categories, DiskUsage, ItemsOfFields, ParentColumns, ProjectRetriever
-from source_backlog.streams.shared_files import SharedFileRetriever
 
 Row = dict[str, Any]
 Answer = Callable[..., requests.Response]
@@ -154,7 +154,7 @@ def test_stars_are_read_from_the_last_one_of_each_user_on(build: Any, fake: Any,
     retriever = build(StarRetriever, fake(answers), {"users": {"5": 20}}, by="space")
     assert sorted((row["userId"], row["id"]) for row in read(retriever)) == [(5, 30), (6, 15), (6, 25)]
     retriever.partition_router.checkpoint(retriever.slice)
-    assert retriever.position(retriever.slice) == {"users": {"5": 30, "6": 25}}
+    assert retriever.position(retriever.slice).saved() == {"users": {"5": 30, "6": 25}}
 
 
 @pytest.mark.parametrize(("kind", "column"), [("issue", "issueId"), ("project", "projectId"), ("page", "wikiId")])
@@ -195,7 +195,7 @@ def test_the_whole_tree_of_shared_files_is_walked_once(build: Any, fake: Any) ->
         f"{base}a%20b/deep": [entry(6, "/a b/deep/", "y.txt")],
         f"{base}%E7%A9%BA": [],
     }
-    retriever = build(SharedFileRetriever, fake(answers), project=WEB)
+    retriever = build(ObjectRetriever, fake(answers), project=WEB, finder="shared files")
     rows = read(retriever)
     assert {row["id"]: row["path"] for row in rows} == {
         1: "/a b",

@@ -15,8 +15,6 @@ from source_backlog.values import (
     day_before,
     later,
     not_in_the_future,
-    settle,
-    since,
     under,
     with_instants,
 )
@@ -141,47 +139,6 @@ def test_a_stamp_of_the_future_is_none() -> None:
         assert not_in_the_future(stamp) == (stamp if kept else None)
     assert not_in_the_future("2999-01-01T00:00:00Z") is None
     assert not_in_the_future(None) is None
-
-
-LAST = "2026-01-10T09:00:00Z"
-
-
-@pytest.mark.parametrize(
-    ("stamp", "new", "once_more"),
-    [
-        ("2026-01-10T09:00:01Z", True, True),
-        (LAST, False, True),
-        ("2026-01-10T08:59:59Z", False, False),
-        (None, True, True),
-        ("", True, True),
-    ],
-)
-def test_what_bears_the_last_stamp_is_new_once_more(stamp: Any, new: bool, once_more: bool) -> None:
-    assert since({"updated": LAST, "settled": True}, {})(stamp) is new
-    assert since({"updated": LAST}, {})(stamp) is once_more
-
-
-def test_the_start_date_bounds_only_the_first_sync() -> None:
-    config = {"start_date": "2026-01-01T00:00:00Z"}
-    first = since({}, config)
-    assert (first("2025-12-31T23:59:59Z"), first("2026-01-01T00:00:00Z")) == (False, True)
-    later_on = since({"updated": "2025-06-01T00:00:00Z", "settled": True}, config)
-    assert later_on("2025-07-01T00:00:00Z")
-    assert since({}, {})("1970-01-01T00:00:00Z")
-
-
-def test_a_stamp_is_settled_when_two_syncs_have_seen_it() -> None:
-    position: dict[str, Any] = {"updated": LAST}
-    settle(position, "2026-01-09T00:00:00Z")
-    assert position == {"updated": LAST}
-    settle(position, LAST)
-    assert position == {"updated": LAST, "settled": True}
-    position["updated"] = "2026-01-11T00:00:00Z"
-    settle(position, LAST)
-    assert position == {"updated": "2026-01-11T00:00:00Z"}
-    empty: dict[str, Any] = {}
-    settle(empty, None)
-    assert empty == {}
 
 
 @pytest.mark.parametrize(

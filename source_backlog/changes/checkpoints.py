@@ -4,9 +4,8 @@ import copy
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
@@ -17,65 +16,11 @@ from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partitio
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_backlog.api.requester import BacklogRequester
+from source_backlog.changes.position import NotUnderstood, ObjectsPosition, Position, is_id
 from source_backlog.changes.projects import selected_projects
 from source_backlog.space import Space
-from source_backlog.values import STAMP, Position, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
-
-
-def _is_instant(value: Any) -> bool:
-    # A stamp of the far future would hide everything until then; a day is left for clocks that differ.
-    limit = (datetime.now(UTC) + timedelta(days=1)).strftime(STAMP)
-    return isinstance(value, str) and as_instant(value) == value and value <= limit
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _are_scalars(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, int | str) for one in value)
-
-
-def _are_ids_of_users(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_id(last) for last in value.values())
-
-
-def _is_place(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and _is_instant(value.get("after"))
-        and _is_instant(value.get("updated", value["after"]))
-        and _is_id(value.get("activity", 0))
-    )
-
-
-def _are_ids(value: Any) -> bool:
-    return isinstance(value, list) and all(_is_id(number) for number in value)
-
-
-# What a position may hold, and how a value is told that this version has written. Others are for their stream alone.
-SHAPES: dict[str, Callable[[Any], bool]] = {
-    "updated": _is_instant,
-    "settled": lambda value: value is True,
-    "activity": _is_id,
-    "again": lambda value: _are_ids(value) and len(value) == 2,
-    "seen": _are_ids,
-    "id": _is_id,
-    "users": _are_ids_of_users,
-    "projects": _are_scalars,
-    "archived": _are_scalars,
-    "narrowed": lambda value: value is True,
-    "skipped": _are_scalars,
-    "number": _is_id,
-    "trash": _are_scalars,
-    "files": lambda value: value is None or _is_instant(value),
-    "recent": lambda value: isinstance(value, list) and all(_are_scalars(one) and len(one) == 2 for one in value),
-    "missed": lambda value: isinstance(value, list) and all(isinstance(one, dict) and "id" in one for one in value),
-    "resume": _is_place,
-    "known": lambda value: isinstance(value, dict),
-}
 
 
 @dataclass
@@ -94,6 +39,8 @@ class Checkpoints(PartitionRouter, Cursor):
 
     With `by: space` there is one partition, `{}`. With `feature` (a flag of the project, such as `useWiki`)
     projects that have it switched off are left out. Without `cursor_field` it only partitions.
+
+    `kind` is the class of the positions; the retriever of the stream sets it.
     """
 
     config: Mapping[str, Any]
@@ -106,6 +53,7 @@ class Checkpoints(PartitionRouter, Cursor):
     cursor_field: str = ""
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self.kind: type[Position] = ObjectsPosition
         self._positions: dict[Any, Position] = {}
         self._pending: dict[Any, Position] = {}
         self._output: tuple[ConnectorStateManager, MessageRepository] | None = None
@@ -118,7 +66,7 @@ class Checkpoints(PartitionRouter, Cursor):
 
     def position(self, stream_slice: StreamSlice) -> Position:
         """How far the partition of `stream_slice` had come before this sync; empty on its first one."""
-        return copy.deepcopy(self._positions.get(_key(stream_slice), {}))
+        return self._positions.get(_key(stream_slice)) or self.kind()
 
     def advance(self, stream_slice: StreamSlice, position: Position) -> None:
         """Say how far the partition will have come when all records that were given so far are out.
@@ -126,10 +74,6 @@ class Checkpoints(PartitionRouter, Cursor):
         The position counts when the partition closes; `checkpoint` makes it count now.
         """
         self._pending[_key(stream_slice)] = position
-
-    def pending(self, stream_slice: StreamSlice) -> Position:
-        """The position of the last `advance`, or the old one."""
-        return copy.deepcopy(self._pending.get(_key(stream_slice)) or self.position(stream_slice))
 
     def checkpoint(self, stream_slice: StreamSlice) -> None:
         """Emit the state in the middle of a partition, with the position of the last `advance`."""
@@ -168,27 +112,27 @@ class Checkpoints(PartitionRouter, Cursor):
             LOGGER.warning(f"{self.name}: the saved state is not understood; the stream is read from its beginning.")
             return
         for entry in entries or []:
-            if not self._understands(entry):
+            try:
+                self._positions[_key(self._partition_of(entry))] = self.kind.parse(entry["cursor"])
+            except NotUnderstood:
                 LOGGER.warning(
                     f"{self.name}: a saved position is not understood; its part of the stream is read from its "
                     f"beginning: {str(entry)[:200]}"
                 )
-                continue
-            self._positions[_key(entry["partition"])] = dict(entry["cursor"])
 
-    def _understands(self, entry: Any) -> bool:
+    def _partition_of(self, entry: Any) -> Mapping[str, Any]:
         partition, position = (entry.get(name) if isinstance(entry, dict) else None for name in ("partition", "cursor"))
         if not isinstance(partition, dict) or not isinstance(position, dict):
-            return False
-        by_project = set(partition) == {"projectId"} and _is_id(partition["projectId"])
+            raise NotUnderstood("partition")
+        by_project = set(partition) == {"projectId"} and is_id(partition["projectId"])
         if not (by_project if self.by == "project" else partition == {}):
-            return False
-        return all(SHAPES[name](value) for name, value in position.items() if name in SHAPES)
+            raise NotUnderstood("partition")
+        return partition
 
     @property
     def state(self) -> dict[str, Any]:
         """The positions of all partitions, in the shape of the CDK's per-partition state."""
-        states = [{"partition": dict(key), "cursor": position} for key, position in self._positions.items()]
+        states = [{"partition": dict(key), "cursor": position.saved()} for key, position in self._positions.items()]
         return {"states": states}
 
     def observe(self, record: Record) -> None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from source_backlog.api.requester import BacklogRequester
+from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.paging import LOOK_AGAIN, belongs_to, by_id, rows_of
+from source_backlog.changes.progress import Walk
 from source_backlog.space import Space
-from source_backlog.values import Position, Row, as_instant
+from source_backlog.values import Row, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -75,7 +77,7 @@ class Feed:
                 self._newest = rows_of(requester.get_json("space/activities", page))
             return self._newest[0]["id"] if self._newest else 0
 
-    def look(self, requester: BacklogRequester, project_id: Any, position: Position) -> int:
+    def look(self, requester: BacklogRequester, project_id: Any, walk: Walk[Any]) -> int:
         """The activity behind which to look: the last one known, or an earlier one if others have turned up since.
 
         Why: an id is given before its activity can be seen, so that a higher one may be seen first; and of a project
@@ -83,36 +85,34 @@ class Feed:
 
         Raises `FeedTrimmed` when the feed does not reach back that far.
         """
-        last: int = position["activity"]
-        after, seen = position.get("again") or (last, 0)
+        last = walk.activity or 0
+        after, seen = walk.now.again or (last, 0)
         with self._lock:
             self._load_or_say(requester, min(after, last))
-            position["looked"] = self._seen(requester, project_id)
+            walk.looked = self._seen(requester, project_id)
             turned_up = len(self._between(project_id, after, last)) > seen
         return after if turned_up else last
 
-    def mark(self, requester: BacklogRequester, project_id: Any, position: Position) -> None:
-        """Write into a position that the project was read up to the head of the feed, and what `look` saw there.
+    def mark(self, requester: BacklogRequester, project_id: Any, walk: Walk[Any]) -> None:
+        """Note that the project was read up to the head of the feed, and what `look` saw there.
 
-        `again`, `[after, seen]`, is what the next sync compares: so many activities of the project lay between `after`
+        `again`, `(after, seen)`, is what the next sync compares: so many activities of the project lay between `after`
         and the head.
         """
-        position["activity"] = self.head(requester)
-        position.pop("again", None)
+        head = self.head(requester)
         with self._lock:
-            looked = position.pop("looked", None) or self._seen(requester, project_id)
-        if looked[0] < position["activity"]:
-            position["again"] = looked
+            looked = walk.looked or self._seen(requester, project_id)
+        walk.move(activity=head, again=looked if looked[0] < head else None)
 
-    def _seen(self, requester: BacklogRequester, project_id: Any) -> list[int]:
+    def _seen(self, requester: BacklogRequester, project_id: Any) -> tuple[int, int]:
         head, newest = self.head(requester), self._newest or []
         after = newest[-1]["id"] if newest else 0
         if self._from is None:
             # On a first sync nobody asks what has happened since.
             seen = [each for each in newest if each["id"] > after and _project_of(each) == project_id]
-            return [after, len(seen)]
+            return after, len(seen)
         after = max(after, self._from)
-        return [after, len(self._between(project_id, after, head))]
+        return after, len(self._between(project_id, after, head))
 
     def _between(self, project_id: Any, after: int, last: int) -> list[int]:
         return [number for number in self._ids.get(project_id, ()) if after < number <= last]
@@ -190,6 +190,11 @@ def feed_of(space: Space) -> Feed:
     return space.once("feed", Feed)
 
 
+def head_of(backlog: Backlog) -> int:
+    """The head of the feed; see `Feed.head`."""
+    return feed_of(backlog.space).head(backlog.requester)
+
+
 def newer_than(requester: BacklogRequester, last: int | None) -> Iterator[Row]:
     """The activities of the space after `last`, oldest first.
 
@@ -239,26 +244,24 @@ def is_joined_by_myself(requester: BacklogRequester, activity: Mapping[str, Any]
     )
 
 
-def touched_ids(
-    space: Space, requester: BacklogRequester, project_id: Any, position: dict[str, Any], types: frozenset[int]
-) -> dict[Any, Touched]:
-    """The objects of a project that the feed names since the last sync (`position["activity"]`), by id.
+def touched_ids(backlog: Backlog, project_id: Any, walk: Walk[Any], types: frozenset[int]) -> dict[Any, Touched]:
+    """The objects of a project that the feed names since the last sync (`Walk.activity`), by id.
 
-    The position is cleared, so that all objects are read again, when the feed does not reach back that far, and when
-    the key's user has joined the project since: what happened while it was not a member may have been passed over.
+    The walk begins anew, so that all objects are read, when the feed does not reach back that far, and when the key's
+    user has joined the project since: what happened while it was not a member may have been passed over.
     """
-    if "activity" not in position:
+    if walk.activity is None:
         return {}
-    feed = feed_of(space)
+    feed = feed_of(backlog.space)
     try:
-        after = feed.look(requester, project_id, position)
-        if not feed.joined(requester, project_id, after):
-            return feed.touched(requester, project_id, after, types)
+        after = feed.look(backlog.requester, project_id, walk)
+        if not feed.joined(backlog.requester, project_id, after):
+            return feed.touched(backlog.requester, project_id, after, types)
         LOGGER.info(f"The user of the key has joined project {project_id} again: it is read from its beginning.")
     except FeedTrimmed:
         # The feed has said so.
         pass
-    position.clear()
+    walk.begin_anew()
     return {}
 
 

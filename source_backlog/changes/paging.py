@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from source_backlog.values import Position, Row
+from source_backlog.values import Row
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -146,13 +146,10 @@ class Recent:
                 self.last = max(self.last or 0, row["id"])
                 yield row
 
-    def note(self, position: Position, name: str) -> None:
-        """Write into a position how far the list was read (under `name`), and what to look at again next time."""
-        position[name] = self.last or 0
-        position.pop("seen", None)
+    def noted(self, name: str) -> dict[str, Any]:
+        """How far the list was read, for the field `name` of a position, and what to look at again next time."""
         seen = [self.after or 0, *self._ids][-LOOK_AGAIN - 1 :]
-        if len(seen) > 1:
-            position["seen"] = seen
+        return {name: self.last or 0, "seen": tuple(seen) if len(seen) > 1 else None}
 
 
 def belongs_to(fetch: Fetch, last: int, page: list[Row], key: str = "id") -> bool:

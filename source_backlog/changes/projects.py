@@ -10,7 +10,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_backlog.api.requester import BacklogRequester
 from source_backlog.changes.paging import rows_of
 from source_backlog.space import Space
-from source_backlog.values import Position, Row
+from source_backlog.values import Row
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -64,25 +64,6 @@ def visible_projects(requester: BacklogRequester, space: Space) -> list[Row]:
         return [project for project in rows_of(requester.get_json("projects")) if project.get("id") is not None]
 
     return space.once("visible projects", read)
-
-
-def new_projects(position: Position, projects: list[Row]) -> list[Any]:
-    """The ids of the projects that a whole-space stream has not read yet, by its position.
-
-    An archived project that is none any more counts as new: some spaces do not give the contents of archived ones.
-    """
-    read = set(position.get("projects") or ())
-    closed = read | set(position.get("archived") or ())
-    return [project["id"] for project in projects if project["id"] not in (closed if project.get("archived") else read)]
-
-
-def note_projects(position: Position, projects: list[Row], without: Iterable[Any] = ()) -> None:
-    """Write into a position which projects the stream has read: all `projects` but those `without`."""
-    left = [project for project in projects if project["id"] not in without]
-    position["projects"] = [project["id"] for project in left if not project.get("archived")]
-    position.pop("archived", None)
-    if archived := [project["id"] for project in left if project.get("archived")]:
-        position["archived"] = archived
 
 
 def nothing_matches(missing: list[str], visible: list[Row]) -> str:

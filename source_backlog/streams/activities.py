@@ -2,17 +2,19 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.changes.feed import FeedTrimmed, feed_of, is_joined_by_myself, newer_than
+from source_backlog.changes.backlog import Backlog
+from source_backlog.changes.feed import FeedTrimmed, head_of, is_joined_by_myself, newer_than
 from source_backlog.changes.paging import PAGE_SIZE, Recent, Unreadable, by_id
-from source_backlog.changes.projects import new_projects, note_projects, selected_projects
+from source_backlog.changes.position import ActivitiesPosition, Place
+from source_backlog.changes.projects import selected_projects
 from source_backlog.streams.retriever import BacklogRetriever
-from source_backlog.values import Position, Row, as_instant
+from source_backlog.values import Row, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -84,98 +86,113 @@ def flat(activity: Row) -> Row:
 
 @dataclass
 class ActivityRetriever(BacklogRetriever):
+    """Activities of the selected projects, oldest first."""
+
+    kind = ActivitiesPosition
+
+    def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
+        """The activities that are new to the stream and not older than the start date."""
+        start = self.backlog.start
+        place: Place[ActivitiesPosition] = Place(self.position(stream_slice))
+        new = NewActivities(self.backlog, place, lambda: self.checkpoint(stream_slice, place.now))
+        for activity in new.rows():
+            if not start or (as_instant(activity.get("created")) or start) >= start:
+                yield flat(activity)
+        self.advance(stream_slice, place.now)
+
+
+class NewActivities:
     """Reads the feed from the last id on, and the whole feed of every project that has become visible since.
 
     Why: a plain cursor on the id would never see what happened in a project before the key's user joined it,
-    because those ids lie below the cursor. State: `{"activity": <last id>, "projects": [<ids read so far>]}`, with
-    archived projects under `archived`, and `narrowed` as long as the option Projects leaves out what has no project.
+    because those ids lie below the cursor.
+
+    `place` is moved along; `save` is called once per page, when all activities up to the place were taken.
     """
 
-    def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
-        """Activities of the selected projects, oldest first."""
-        selected = [project["id"] for project in selected_projects(self.requester, self.config, self.api_budget)]
-        start = as_instant(self.config.get("start_date"))
-        position = self.position(stream_slice)
-        for activity in self.activities(stream_slice, selected, position):
-            if not start or (as_instant(activity.get("created")) or start) >= start:
-                yield flat(activity)
-        self.advance(stream_slice, position)
+    def __init__(self, backlog: Backlog, place: Place[Any], save: Callable[[], None]) -> None:
+        self.backlog = backlog
+        self.place = place
+        self.save = save
+        self.projects = selected_projects(backlog.requester, backlog.config, backlog.space)
+        self.selected = {project["id"] for project in self.projects}
+        # What belongs to no project is left out by the option Projects alone.
+        self.unfiltered = not backlog.config.get("projects")
+        self._last: int | None = place.before.activity
+        self._recent = Recent(self._last, place.before.seen)
+        # The projects whose past is still to be read.
+        self._unread: list[Any] = []
 
-    def activities(self, stream_slice: StreamSlice, selected: list[Any], position: Position) -> Iterator[Row]:
-        """The raw activities that are new to the stream, oldest first; moves `position`, a checkpoint per page."""
-        projects = [
-            project
-            for project in selected_projects(self.requester, self.config, self.api_budget)
-            if project["id"] in selected
-        ]
-        last = position.get("activity")
-        began = feed_of(self.api_budget).head(self.requester)
-        recent = Recent(last, position.get("seen"))
-        unread: list[Any] = []
-        if last is not None:
-            for project_id in new_projects(position, projects):
-                yield from self.history(project_id, last, unread)
-        note_projects(position, projects, without=unread)
-        unfiltered = not self.config.get("projects")
-        if position.pop("narrowed", False) and unfiltered and last is not None:
-            yield from (each for each in self.up_to("space/activities", last) if not each.get("project"))
-        if not unfiltered:
-            position["narrowed"] = True
-        everything = unfiltered and self.config.get("include_archived_projects", True)
-        for count, activity in enumerate(self.newest(recent), start=1):
+    def rows(self) -> Iterator[Row]:
+        """The raw activities of the selected projects, those of new projects first, each part oldest first."""
+        began = head_of(self.backlog)
+        if self._last is not None:
+            yield from self._past(self.place.before.new(self.projects), self._last)
+            if self.place.before.narrowed and self.unfiltered:
+                yield from (each for each in self._up_to("space/activities", self._last) if not each.get("project"))
+        self.place.move(narrowed=None if self.unfiltered else True)
+        self._note_projects()
+        yield from self._new(began)
+        joined, self._unread = set(self._unread) & self.selected, []
+        yield from self._past(sorted(joined), began if self._last is None else self._last)
+        self._note_projects()
+        self.place.move(**self._recent.noted("activity"))
+
+    def _new(self, began: int) -> Iterator[Row]:
+        everything = self.unfiltered and self.backlog.config.get("include_archived_projects", True)
+        for count, activity in enumerate(self._newest(), start=1):
             project_id = (activity.get("project") or {}).get("id")
-            joined_since = last is not None or activity["id"] > began
-            if joined_since and is_joined_by_myself(self.requester, activity):
+            joined_since = self._last is not None or activity["id"] > began
+            if joined_since and is_joined_by_myself(self.backlog.requester, activity):
                 # While the user was not a member, other activities may have been passed over.
-                unread.append(project_id)
-                note_projects(position, projects, without=unread)
-            if everything or project_id in selected or (unfiltered and project_id is None):
+                self._unread.append(project_id)
+                self._note_projects()
+            if everything or project_id in self.selected or (self.unfiltered and project_id is None):
                 yield activity
             if count % PAGE_SIZE == 0:
-                recent.note(position, "activity")
-                self.checkpoint(stream_slice, dict(position))
-        again, unread = set(unread) & set(selected), []
-        for project_id in sorted(again):
-            yield from self.history(project_id, began if last is None else last, unread)
-        note_projects(position, projects, without=unread)
-        recent.note(position, "activity")
+                self.place.move(**self._recent.noted("activity"))
+                self.save()
 
-    def history(self, project_id: Any, until: int, unread: list[Any]) -> Iterator[Row]:
-        """The activities of a project up to `until`, where the last sync ended; refused, it goes into `unread`."""
-        try:
-            yield from self.up_to(f"projects/{project_id}/activities", until)
-        except Unreadable:
-            unread.append(project_id)
+    def _note_projects(self) -> None:
+        self.place.now = self.place.now.noted(self.projects, without=self._unread)
 
-    def up_to(self, path: str, until: int) -> Iterator[Row]:
-        """The activities of a feed up to the one where the last sync ended; raises `Unreadable` when refused."""
-        for activity in by_id(lambda page: self.requester.get_json(path, page)):
+    def _past(self, projects: Iterable[Any], until: int) -> Iterator[Row]:
+        # Up to the activity `until`, where the last sync ended.
+        for project_id in projects:
+            try:
+                yield from self._up_to(f"projects/{project_id}/activities", until)
+            except Unreadable:
+                self._unread.append(project_id)
+
+    def _up_to(self, path: str, until: int) -> Iterator[Row]:
+        for activity in by_id(lambda page: self.backlog.get(path, page)):
             if activity["id"] > until:
                 return
             yield activity
 
-    def newest(self, recent: Recent) -> Iterator[Row]:
-        """The activities after the last known one; what Backlog no longer holds is reported."""
+    def _newest(self) -> Iterator[Row]:
+        # What follows the last known activity; what Backlog no longer holds is reported.
+        recent = self._recent
         for after in dict.fromkeys((recent.after, recent.last)):
             try:
-                rows = self.behind(after, recent.last)
+                rows = self._behind(after, recent.last)
                 if after != recent.after:
                     # The last one is held, but less than was to be looked at again: then all that is.
-                    recent.after, rows = 0, self.behind(0, recent.last)
+                    recent.after, rows = 0, self._behind(0, recent.last)
             except FeedTrimmed:
                 continue
             yield from recent.new(rows)
             return
         LOGGER.warning(
-            f"{self.name}: Backlog no longer holds the activities that followed {recent.last}. Those between it and "
-            "the oldest one still held are lost; sync more often."
+            f"{self.backlog.stream}: Backlog no longer holds the activities that followed {recent.last}. Those between "
+            "it and the oldest one still held are lost; sync more often."
         )
         recent.after = recent.last = None
-        yield from recent.new(self.behind(None, None))
+        yield from recent.new(self._behind(None, None))
 
-    def behind(self, after: int | None, last: int | None) -> Iterator[Row]:
-        """The activities behind `after`; raises `FeedTrimmed` at once when the feed does not reach back to `last`."""
-        rows = newer_than(self.requester, after)
+    def _behind(self, after: int | None, last: int | None) -> Iterator[Row]:
+        # Raises `FeedTrimmed` at once when the feed does not reach back to `last`.
+        rows = newer_than(self.backlog.requester, after)
         first = next(rows, None)
         if after == 0 and last and (first is None or first["id"] > last):
             raise FeedTrimmed

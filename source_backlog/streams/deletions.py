@@ -1,18 +1,22 @@
 """What was deleted: as the activity feed tells, and as lists that are read whole show by comparison."""
 
+import copy
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.changes.feed import feed_of
+from source_backlog.changes.backlog import Backlog
+from source_backlog.changes.feed import head_of
 from source_backlog.changes.paging import Unreadable, by_id, by_offset, rows_of
+from source_backlog.changes.position import DeletionsPosition, Place
 from source_backlog.changes.projects import selected_projects, selection, visible_projects
-from source_backlog.streams.activities import ActivityRetriever
-from source_backlog.values import STAMP, Position, Row, as_instant
+from source_backlog.streams.activities import NewActivities
+from source_backlog.streams.retriever import BacklogRetriever
+from source_backlog.values import STAMP, Row, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -67,115 +71,139 @@ COMPARED = {
 
 
 @dataclass
-class DeletionRetriever(ActivityRetriever):
-    """One row per deleted object, incremental like the activities it is made from.
+class DeletionRetriever(BacklogRetriever):
+    """One row per deleted object: what the feed reports, then what a comparison of lists shows."""
 
-    What leaves no activity is found by comparing a list with that of the last sync, if a selected stream reads the
-    list anyway, so that it costs no request. State, beside that of `ActivityRetriever`: `known`, with the key of
-    each project and, by endpoint of `COMPARED`, project and id, the names of what was there:
-    `{"projects": {"1": "WEB"}, "projects/{}/categories": {"1": {"7": "Design"}}}`.
-    """
+    kind = DeletionsPosition
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """Deletions of the selected projects, oldest first, then those found by comparison."""
-        projects = selected_projects(self.requester, self.config, self.api_budget)
-        start = as_instant(self.config.get("start_date"))
-        position = self.position(stream_slice)
-        known = position.setdefault("known", {})
-        now = {path: self.lists(path, projects, known.get(path) or {}) for path in COMPARED}
-        for activity in self.activities(stream_slice, [project["id"] for project in projects], position):
+        start = self.backlog.start
+        place: Place[DeletionsPosition] = Place(self.position(stream_slice))
+        comparison = Comparison(self.backlog, place.before.known or {})
+
+        def save() -> None:
+            self.checkpoint(stream_slice, replace(place.now, known=copy.deepcopy(comparison.known)))
+
+        new = NewActivities(self.backlog, place, save)
+        pull_requests = PullRequests(self.backlog, new.projects)
+        for activity in new.rows():
             entity = DELETED_BY_TYPE.get(activity.get("type") or 0)
-            if not entity or (entity == "pull_request" and not self.was_deleted(activity, projects)):
+            if not entity or (entity == "pull_request" and not pull_requests.was_deleted(activity)):
                 continue
             for row in deletions(entity, activity):
-                # What the feed reports must not be missed in a list too: not by a sync that goes on from the next
-                # checkpoint, and not by the next one, if the list was read before the deletion.
-                for lists in (now, known):
-                    forget(lists, row)
+                comparison.forget(row)
                 if not start or (as_instant(row["deletedAt"]) or start) >= start:
                     yield row
-        yield from self.gone_projects(projects, known.get("projects") or {})
-        yield from self.missing(projects, known, now, position)
-        position["known"] = {
-            "projects": {str(project["id"]): project.get("projectKey") for project in projects},
-            **{path: lists for path, lists in now.items() if lists},
-        }
-        self.advance(stream_slice, position)
+        yield from comparison.gone_projects()
+        yield from comparison.missing(place.now.activity or 0)
+        self.advance(stream_slice, replace(place.now, known=comparison.noted()))
 
-    def missing(self, projects: list[Row], then: Known, now: Known, position: Position) -> Iterator[Row]:
-        """Rows for what was in a list at the last sync and is not any more."""
-        places: dict[str, Row] = {WHOLE_SPACE: {}, **{str(project["id"]): project for project in projects}}
-        found = [
-            (path, key, identifier, name)
-            for path, lists in now.items()
-            for key in lists.keys() & places.keys()
-            for identifier, name in ((then.get(path) or {}).get(key) or {}).items()
-            if identifier not in lists[key]
-        ]
-        entities = {COMPARED[path].entity for path, *_ in found}
-        later = self.reported_later(position) if entities & set(DELETED_BY_TYPE.values()) else []
-        for path, key, identifier, name in found:
-            row = by_comparison(COMPARED[path].entity, identifier, places[key], "deleted", None, name)
-            if any(is_same(row, other) for other in later):
-                # The next sync reports it from the feed.
-                now[path][key][identifier] = name
-            else:
-                yield row
 
-    def reported_later(self, position: Position) -> list[Row]:
-        """What the feed reports behind the place up to which this sync has read it."""
-        types = [kind for kind, entity in DELETED_BY_TYPE.items() if entity != "pull_request"]
-        after = by_id(
-            lambda page: self.requester.get_json("space/activities", {**page, "activityTypeId[]": types}),
-            position["activity"],
-        )
-        return [row for activity in after for row in deletions(DELETED_BY_TYPE[activity["type"]], activity)]
+class PullRequests:
+    """Says which pull requests were deleted: of activity 21 the pages say "deleted", the SDKs "merged"."""
 
-    def was_deleted(self, activity: Mapping[str, Any], projects: list[Row]) -> bool:
-        """Whether the pull request of a type-21 activity was deleted: the pages say "deleted", the SDKs "merged".
+    def __init__(self, backlog: Backlog, projects: list[Row]) -> None:
+        self.backlog = backlog
+        self.without_git = {project["id"] for project in projects if project.get("useGit") is False}
+
+    def was_deleted(self, activity: Mapping[str, Any]) -> bool:
+        """Whether the pull request of a type-21 activity was deleted.
 
         Backlog decides. It is asked only about what is not in the list that another stream has read; the list knows
         everything up to the head of the feed, which was asked for first.
         """
         content = activity.get("content") or {}
         project_id, number = (activity.get("project") or {}).get("id"), content.get("number")
-        if any(project["id"] == project_id and project.get("useGit") is False for project in projects):
+        if project_id in self.without_git:
             # Backlog then answers like for a pull request that is gone, and has no row of it either.
             return False
         path = PULL_REQUESTS.format(project_id, (content.get("repository") or {}).get("id"))
-        if self.api_budget.is_read(path):
-            head = feed_of(self.api_budget).head(self.requester)
-            listed: set[Any] = self.api_budget.once(f"numbers of {path}", lambda: self.numbers(path))
+        if self.backlog.space.is_read(path):
+            head = head_of(self.backlog)
+            listed: set[Any] = self.backlog.space.once(f"numbers of {path}", lambda: self._numbers(path))
             if activity["id"] <= head and number in listed:
                 return False
-        return self.requester.is_missing(f"{path}/{number}")
+        return self.backlog.requester.is_missing(f"{path}/{number}")
 
-    def numbers(self, path: str) -> set[Any]:
-        """The numbers of the pull requests of a repository."""
+    def _numbers(self, path: str) -> set[Any]:
         try:
-            return {row.get("number") for row in by_offset(lambda page: self.requester.get_json(path, page))}
+            return {row.get("number") for row in by_offset(lambda page: self.backlog.get(path, page))}
         except Unreadable:
             return set()
 
-    def lists(self, path: str, projects: list[Row], then: Lists) -> Lists:
-        """The lists of an endpoint, by project, as they are now; `then` where they are not read or not answered."""
-        if not self.api_budget.is_read(path):
+
+class Comparison:
+    """Compares lists that are read whole with those of the last sync: what is no longer in one was deleted.
+
+    Why: most of them leave no activity when an entry goes. Only lists that a selected stream reads anyway are
+    compared, so that it costs no request. `known` is what the last sync has noted (`DeletionsPosition.known`): the key
+    of each project and, by endpoint of `COMPARED`, project and id, the names of what was there:
+    `{"projects": {"1": "WEB"}, "projects/{}/categories": {"1": {"7": "Design"}}}`.
+    """
+
+    def __init__(self, backlog: Backlog, known: Mapping[str, Any]) -> None:
+        self.backlog = backlog
+        self.known: dict[str, Any] = copy.deepcopy(dict(known))
+        self.projects = selected_projects(backlog.requester, backlog.config, backlog.space)
+        self.now: Known = {path: self._lists(path, self.known.get(path) or {}) for path in COMPARED}
+
+    def noted(self) -> dict[str, Any]:
+        """What the next sync is to compare with."""
+        keys = {str(project["id"]): project.get("projectKey") for project in self.projects}
+        return {"projects": keys, **{path: lists for path, lists in self.now.items() if lists}}
+
+    def forget(self, row: Row) -> None:
+        """Take what the feed reports as deleted out of the lists, so that it is not found there too.
+
+        Neither by a sync that goes on from the next checkpoint, nor by the next one, if the list was read before the
+        deletion.
+        """
+        for lists in (self.now, self.known):
+            forget(lists, row)
+
+    def missing(self, last: int) -> Iterator[Row]:
+        """Rows for what was in a list at the last sync and is not any more; the feed was read up to `last`."""
+        places: dict[str, Row] = {WHOLE_SPACE: {}, **{str(project["id"]): project for project in self.projects}}
+        gone = [
+            (path, key, identifier, name)
+            for path, lists in self.now.items()
+            for key in lists.keys() & places.keys()
+            for identifier, name in ((self.known.get(path) or {}).get(key) or {}).items()
+            if identifier not in lists[key]
+        ]
+        entities = {COMPARED[path].entity for path, *_ in gone}
+        later = self._reported_later(last) if entities & set(DELETED_BY_TYPE.values()) else []
+        for path, key, identifier, name in gone:
+            row = by_comparison(COMPARED[path].entity, identifier, places[key], "deleted", None, name)
+            if any(is_same(row, other) for other in later):
+                # The next sync reports it from the feed.
+                self.now[path][key][identifier] = name
+            else:
+                yield row
+
+    def _reported_later(self, last: int) -> list[Row]:
+        types = [kind for kind, entity in DELETED_BY_TYPE.items() if entity != "pull_request"]
+        after = by_id(lambda page: self.backlog.get("space/activities", {**page, "activityTypeId[]": types}), last)
+        return [row for activity in after for row in deletions(DELETED_BY_TYPE[activity["type"]], activity)]
+
+    def _lists(self, path: str, then: Lists) -> Lists:
+        # By project, as they are now; `then` where they are not read or not answered.
+        if not self.backlog.space.is_read(path):
             return then
         now = dict(then)
         if path in ("users", "teams"):
-            now |= self.one_list(WHOLE_SPACE, path, {})
-            return now
-        for project in projects:
+            return now | self._one_list(WHOLE_SPACE, path, {})
+        for project in self.projects:
             if not COMPARED[path].feature or project.get(COMPARED[path].feature) is not False:
                 params = {"projectIdOrKey": project["id"]} if path == "wikis" else {}
-                now |= self.one_list(str(project["id"]), path.format(project["id"]), params)
+                now |= self._one_list(str(project["id"]), path.format(project["id"]), params)
         return now
 
-    def one_list(self, key: str, path: str, params: Row) -> Lists:
-        """One list under its key; nothing when Backlog does not give it."""
-
+    def _one_list(self, key: str, path: str, params: Row) -> Lists:
+        # Under its key; nothing when Backlog does not give it.
         def fetch(page: Row) -> list[Row]:
-            body = self.requester.get_json(path, page)
+            body = self.backlog.get(path, page)
             if not isinstance(body, list):
                 raise Unreadable
             return body
@@ -186,21 +214,22 @@ class DeletionRetriever(ActivityRetriever):
         except Unreadable:
             return {}
 
-    def gone_projects(self, projects: list[Row], known: Mapping[str, str | None]) -> Iterator[Row]:
+    def gone_projects(self) -> Iterator[Row]:
         """Rows for projects that were there at the last sync: archived, not visible any more, or deleted.
 
         A project that the options no longer select has not gone anywhere.
         """
-        gone = {number: key for number, key in known.items() if number not in {str(p["id"]) for p in projects}}
+        there = {str(project["id"]) for project in self.projects}
+        gone = {number: key for number, key in (self.known.get("projects") or {}).items() if number not in there}
         if not gone:
             return
-        visible = {str(row["id"]): row for row in visible_projects(self.requester, self.api_budget)}
-        others = self.all_projects() if gone.keys() - visible.keys() else None
+        visible = {str(row["id"]): row for row in visible_projects(self.backlog.requester, self.backlog.space)}
+        others = self._all_projects() if gone.keys() - visible.keys() else None
         for number, key in gone.items():
             project: Row = {"id": int(number), "projectKey": key}
             if number in visible:
                 project |= visible[number]
-                if not project.get("archived") or not selection([{**project, "archived": False}], self.config)[0]:
+                if not project.get("archived") or not self._would_be_selected(project):
                     continue
                 reason = "archived"
             elif others is None:
@@ -210,12 +239,15 @@ class DeletionRetriever(ActivityRetriever):
                 reason = "access_lost" if number in others else "deleted"
             yield by_comparison("project", number, project, reason, project["projectKey"], project.get("name"))
 
-    def all_projects(self) -> dict[str, Row] | None:
-        """All projects of the space, by id; None when the user of the key may not see them, not being administrator."""
-        me = self.requester.get_json("users/myself")
+    def _would_be_selected(self, archived: Row) -> bool:
+        return bool(selection([{**archived, "archived": False}], self.backlog.config)[0])
+
+    def _all_projects(self) -> dict[str, Row] | None:
+        # None when the user of the key may not see all projects of the space, not being administrator.
+        me = self.backlog.get("users/myself")
         if not isinstance(me, dict) or me.get("roleType") != 1:
             return None
-        body = self.requester.get_json("projects", {"all": "true"})
+        body = self.backlog.get("projects", {"all": "true"})
         return {str(row["id"]): row for row in rows_of(body) if "id" in row} if isinstance(body, list) else None
 
 

@@ -6,94 +6,74 @@ from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.changes.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, touched_ids
+from source_backlog.changes.backlog import Backlog
+from source_backlog.changes.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, head_of
 from source_backlog.changes.paging import Unreadable, by_offset, rows_of
-from source_backlog.streams.retriever import BacklogRetriever, Skipped
-from source_backlog.streams.rows import MAKE, children
-from source_backlog.values import (
-    Position,
-    Row,
-    as_instant,
-    as_text,
-    later,
-    not_in_the_future,
-    settle,
-    since,
-    under,
-)
+from source_backlog.streams.finder import Finder
+from source_backlog.streams.retriever import BacklogRetriever
+from source_backlog.streams.rows import children
+from source_backlog.values import Row, as_instant, as_text, under
 
 # statusId of a document; those in the trash have another one.
 ACTIVE = 1
 
 
-@dataclass
-class DocumentRetriever(BacklogRetriever):
-    """Documents that have changed, or the rows inside them (`make`, a name of `rows.MAKE`).
+class ChangedDocuments(Finder):
+    """Documents that have changed.
 
     The list has no filter by date but can be sorted by `updated`: it is read from the newest on, until a document
     is older than the last sync. An update while pages are read moves a document to the front, where the next sync
     finds it.
     """
 
-    make: str = "itself"
+    named_by = DOCUMENT_COMMENTED
+    deleted_by = DOCUMENT_DELETED
 
-    def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
-        """The rows of one project."""
-        position, project_id = self.position(stream_slice), stream_slice["projectId"]
-        gone: list[Row] = []
-        if self.make == "itself":
-            gone += self.tombstones(position, project_id, DOCUMENT_DELETED)
-        touched = touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_COMMENTED)
-        skipped = Skipped(position)
-        for document in self.changed(project_id, position, touched, skipped):
-            yield from MAKE[self.make](document)
-        yield from gone
-        self.advance(stream_slice, skipped.noted(position, self, project_id))
+    def changed(self) -> Iterator[Row]:
+        """Those that the list shows, then those that only the feed names, or that were skipped last time."""
+        head_of(self.backlog)
+        return self.found(self.touched())
 
-    def changed(self, project_id: Any, position: Position, touched: Iterable[Any], skipped: Skipped) -> Iterator[Row]:
-        """Documents changed since the last sync, or `touched` by an activity; moves `position` along."""
-        feed = feed_of(self.api_budget)
-        feed.head(self.requester)
-        known = position.get("updated")
-        bound = known or as_instant(self.config.get("start_date")) or ""
-        named = dict.fromkeys([*touched, *skipped.before])
-        for document in self.newest_first(project_id, bound, not_empty=known is not None):
-            stamp = as_instant(document.get("updated"))
-            position["updated"] = later(position.get("updated"), not_in_the_future(stamp))
+    def found(self, touched: Iterable[Any]) -> Iterator[Row]:
+        """The same, `touched` being the ids that the feed names."""
+        known = self.walk.origin.updated
+        named = dict.fromkeys([*touched, *self.walk.skipped.before])
+        for document in self.newest_first(known or self.backlog.start or "", not_empty=known is not None):
+            self.walk.see(as_instant(document.get("updated")))
             named.pop(document["id"], None)
             yield _with_json_text(document)
         refused = []
         for document_id in named:
-            document = self.requester.get_json(f"documents/{document_id}")
+            document = self.backlog.get(f"documents/{document_id}")
             if isinstance(document, dict):
                 yield _with_json_text(document)
             else:
                 refused.append(document_id)
-        there = self.in_tree(project_id) if refused else set()
+        there = self.in_tree() if refused else set()
         for document_id in refused:
             if document_id in there:
-                skipped.add(document_id)
-        settle(position, known)
-        feed.mark(self.requester, project_id, position)
+                self.walk.skipped.add(document_id)
+        self.walk.settle()
+        feed_of(self.backlog.space).mark(self.backlog.requester, self.project_id, self.walk)
 
     def is_gone(self, object_id: Any) -> bool:
         """Whether the document is gone or in the trash: it may have been taken out of there again."""
         path = f"documents/{object_id}"
-        self.api_budget.probed.add(path)
-        document = self.requester.get_json(path)
+        self.backlog.space.probed.add(path)
+        document = self.backlog.get(path)
         return not isinstance(document, dict) or document.get("statusId") != ACTIVE
 
-    def newest_first(self, project_id: Any, bound: str, *, not_empty: bool) -> Iterator[Row]:
-        """The documents of a project back to the stamp `bound`, the most recently updated first."""
-        return self.listed(self.requester.get_json, project_id, bound, not_empty=not_empty)
+    def newest_first(self, bound: str, *, not_empty: bool) -> Iterator[Row]:
+        """The documents of the project back to the stamp `bound`, the most recently updated first."""
+        return self.listed(self.backlog.get, bound, not_empty=not_empty)
 
-    def listed(self, ask: Callable[[str, Row], Any], project_id: Any, bound: str, *, not_empty: bool) -> Iterator[Row]:
+    def listed(self, ask: Callable[[str, Row], Any], bound: str, *, not_empty: bool) -> Iterator[Row]:
         """The same with the answers of `ask`; see `by_offset` for `not_empty`."""
-        params = {"projectId[]": project_id, "sort": "updated", "order": "desc"}
+        params = {"projectId[]": self.project_id, "sort": "updated", "order": "desc"}
         documents = by_offset(
             lambda page: ask("documents", {**params, **page}),
             not_empty=not_empty,
-            is_empty=lambda: not self.in_tree(project_id, "activeTree"),
+            is_empty=lambda: not self.in_tree("activeTree"),
         )
         for document in documents:
             stamp = as_instant(document.get("updated"))
@@ -101,57 +81,76 @@ class DocumentRetriever(BacklogRetriever):
                 return
             yield document
 
-    def in_tree(self, project_id: Any, *trees: str) -> set[Any]:
+    def in_tree(self, *trees: str) -> set[Any]:
         """The ids of all documents that the project has at this moment, in the trash too unless `trees` says otherwise.
 
         Why: of a project that the user has just lost, the list is empty and every document looks gone; its tree is
         refused. Raises `Unreadable` then.
         """
-        body = self.requester.look("documents/tree", {"projectIdOrKey": project_id})
+        body = self.backlog.look("documents/tree", {"projectIdOrKey": self.project_id})
         if not isinstance(body, dict):
             raise Unreadable
         return ids_in(body, *trees)
 
 
-@dataclass
-class DocumentCommentRetriever(DocumentRetriever):
-    """Comments of documents that have changed or were commented on; each reply is a row of its own."""
+class CommentedDocuments(ChangedDocuments):
+    """Documents that have changed or were commented on, each once as long as it does not change again."""
 
-    def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
-        """The rows of one project."""
-        position = self.position(stream_slice)
-        project_id = stream_slice["projectId"]
-        touched = touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_COMMENTED)
-        skipped, is_new = Skipped(position), since(position, self.config)
-        changed = (
-            document
-            for document in self.changed(project_id, position, touched, skipped)
-            if is_new(as_instant(document.get("updated")))
-            or document["id"] in touched
-            or document["id"] in skipped.before
-        )
-        for document, comments in self.api_budget.ahead(self.read, changed):
-            if comments is None:
-                skipped.add(document["id"])
-                continue
-            skipped.given(document["id"])
-            for comment in comments:
-                yield from self.with_replies(comment, document)
-        self.advance(stream_slice, skipped.noted(position, self, project_id))
+    def found(self, touched: Iterable[Any]) -> Iterator[Row]:
+        """Without those that the list shows again because they bear the last known stamp."""
+        named = {*touched, *self.walk.skipped.before}
+        is_new = self.walk.is_new(self.backlog.start)
+        for document in super().found(touched):
+            if is_new(as_instant(document.get("updated"))) or document["id"] in named:
+                yield document
 
-    def read(self, document: Row) -> list[Row] | None:
-        """The comments of one document; None when it is gone or the user may not read them."""
-        found = self.requester.get_json(f"documents/{document['id']}/comments")
-        return None if found is None else rows_of(found)
 
-    def with_replies(self, comment: Row, document: Row) -> Iterator[Row]:
-        """The comment and its replies as rows; a reply names its comment in `commentId`."""
-        columns = {"projectId": document.get("projectId"), "documentId": document["id"]}
-        replies = children(comment, "replies")
-        comment.pop("replies", None)
-        for row in [comment, *(under(reply, commentId=comment.get("id")) for reply in replies)]:
-            row["content"] = as_text(row.get("content"))
-            yield under(row, commentId=None, **columns)
+class DocumentsWithFiles(ChangedDocuments):
+    """Documents that have changed, such that none is missed because it moves to the front of the list.
+
+    Why: a document that is updated while several pages are read may have been on none of them. The next sync finds it
+    at the front, but would take its older files for fetched: so the front is looked at again.
+    """
+
+    def newest_first(self, bound: str, *, not_empty: bool) -> Iterator[Row]:
+        """The documents of the project back to the stamp `bound`, the most recently updated first."""
+        read: dict[Any, Any] = {}
+        pages = 0
+        ask = self.backlog.get
+
+        def counted(path: str, params: Row) -> Any:
+            nonlocal pages
+            pages += 1
+            return ask(path, params)
+
+        while True:
+            newest, pages, news = bound, 0, False
+            for document in self.listed(counted, bound, not_empty=not_empty):
+                newest = max(newest, as_instant(document.get("updated")) or "")
+                if document["id"] not in read or read[document["id"]] != document.get("updated"):
+                    read[document["id"]], news = document.get("updated"), True
+                    yield document
+            if pages < 2 or not news:
+                return
+            bound, ask = newest, self.backlog.look
+
+
+def comments(backlog: Backlog, document: Row) -> list[Row] | None:
+    """The comments of one document, each followed by its replies; None when it is gone or may not be read."""
+    found = backlog.get(f"documents/{document['id']}/comments")
+    if found is None:
+        return None
+    return [row for comment in rows_of(found) for row in _with_replies(comment, document)]
+
+
+def _with_replies(comment: Row, document: Row) -> Iterator[Row]:
+    # A reply names its comment in `commentId`.
+    columns = {"projectId": document.get("projectId"), "documentId": document["id"]}
+    replies = children(comment, "replies")
+    comment.pop("replies", None)
+    for row in [comment, *(under(reply, commentId=comment.get("id")) for reply in replies)]:
+        row["content"] = as_text(row.get("content"))
+        yield under(row, commentId=None, **columns)
 
 
 @dataclass
@@ -166,7 +165,7 @@ class DocumentTreeRetriever(BacklogRetriever):
         project = stream_slice.extra_fields["project"]
         if self.api_budget.is_read("documents"):
             # Else the tree, which is kept for other streams, might be older than what they take for the feed's head.
-            feed_of(self.api_budget).head(self.requester)
+            head_of(self.backlog)
         body = self.requester.get_json("documents/tree", {"projectIdOrKey": project["id"]})
         for tree, trashed in (("activeTree", False), ("trashTree", True)):
             root = body.get(tree) if isinstance(body, dict) else None

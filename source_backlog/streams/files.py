@@ -5,7 +5,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,15 @@ from airbyte_cdk.sources.utils.files_directory import get_files_directory
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.responses import MIB
-from source_backlog.changes.feed import DOCUMENT_DELETED, Touched, touched_ids
+from source_backlog.changes.feed import DOCUMENT_DELETED, head_of, touched_ids
 from source_backlog.changes.paging import Unreadable, rows_of
-from source_backlog.streams.documents import DocumentRetriever, ids_in
-from source_backlog.streams.issues import IssueRetriever
-from source_backlog.streams.retriever import BacklogRetriever, Skipped
+from source_backlog.changes.position import FilesPosition
+from source_backlog.changes.progress import Walk
+from source_backlog.streams.documents import ids_in
+from source_backlog.streams.finder import Finder
+from source_backlog.streams.objects import ObjectRetriever, found
 from source_backlog.streams.rows import children
-from source_backlog.streams.shared_files import SharedFileRetriever
-from source_backlog.streams.wikis import WikiRetriever
-from source_backlog.values import (
-    STAMP,
-    Position,
-    Row,
-    as_instant,
-    date_time_columns,
-    day_before,
-    later,
-    with_instants,
-)
+from source_backlog.values import STAMP, Row, as_instant, date_time_columns, day_before, later, with_instants
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -49,8 +40,8 @@ CHECKPOINT_SECONDS = 30.0
 FILES_PER_SECOND_OF_PAUSE = 1000
 # In how many syncs a file may be refused before it is given up.
 MOST_REFUSALS = 3
-# What the rows carry on their way, and the saved ones of files that were refused.
-DOUBTFUL, REFUSALS = "doubtful", "refusals"
+# What the saved rows of files that were refused carry.
+REFUSALS = "refusals"
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
 # What Windows takes for a device, whatever its extension.
@@ -71,24 +62,26 @@ def safe_name(name: Any) -> str:
 
 
 @dataclass
-class FileRetriever(BacklogRetriever):
-    """Downloads the file of each metadata row that a sibling retriever finds, each file once.
+class FileRetriever(ObjectRetriever):
+    """Downloads the file of each metadata row that a finder, a reader and `make` give, each file once.
 
     Why not the CDK's `FileUploader`: it holds the whole body in memory, has no limit of size, fails the stream with
     one failed file, and downloads a file again whenever its row comes again.
 
     Which files are new? Those with a stamp behind the last one fetched, if the object that they hang on was read
-    before: then all older ones were fetched with it. Of an object that may not have been read before (`in_doubt`) all.
-
-    State, beside that of the sibling: `files` (the latest stamp of a file), `recent` (id and stamp of the fetched files
-    that the next sync may list again) and `missed` (rows of files that could not be fetched, to try again).
+    before: then all older ones were fetched with it. Of an object that may not have been read before (`doubts`, a name
+    of `DOUBTS`) all.
     """
 
+    doubts: str = ""
     download: str = ""
     folder: str = ""
     stamp: str = "created"
 
+    kind = FilesPosition
+
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
         self.api_budget.file_streams.add(self.name)
 
     def read_records(
@@ -100,7 +93,7 @@ class FileRetriever(BacklogRetriever):
         """
         partition = stream_slice or StreamSlice(partition={}, cursor_slice={})
         columns = date_time_columns(records_schema)
-        before = self.position(partition)
+        before: FilesPosition = self.position(partition)
         progress = FileProgress(before, self.stamp, self.partition_router.cursor_field)
         saved = time.monotonic()
         try:
@@ -110,19 +103,19 @@ class FileRetriever(BacklogRetriever):
                 refused = fetched is False and not self.is_removed(row, partition["projectId"])
                 progress.note(row, missed=fetched is None, refused=refused)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS + progress.count / FILES_PER_SECOND_OF_PAUSE:
-                    self.checkpoint(partition, {**before, **progress.unfinished()})
+                    self.checkpoint(partition, progress.unfinished())
                     saved = time.monotonic()
         except Unreadable:
             LOGGER.warning(f"{self.name}: not readable to its end; the next sync tries again. ({_place(partition)})")
-            self.advance(partition, {**before, **progress.unfinished()})
+            self.advance(partition, progress.unfinished())
             return
-        self.advance(partition, {**progress.listed, **progress.finished()})
+        self.advance(partition, progress.finished())
 
     def wanted(self, stream_slice: StreamSlice, progress: "FileProgress") -> Iterator[Row]:
         """The rows whose files have to be fetched: the new ones within the limit, then those missed last time."""
         limit = int(self.config.get("file_size_limit_mib") or DEFAULT_LIMIT_MIB)
-        for row in self.rows(stream_slice):
-            doubtful = bool(row.pop(DOUBTFUL, False))
+        finder = self.finder_of(stream_slice)
+        for row, doubtful in self.listed(finder):
             if row.get("type") == "directory" or not progress.is_new(row, doubtful=doubtful):
                 continue
             path = self.download.format(**row)
@@ -134,9 +127,16 @@ class FileRetriever(BacklogRetriever):
                 progress.note(row)
                 continue
             yield {**row, "downloadUrl": f"{self.requester.get_url()}{path}"}
-        # The siblings say at their end how far they have come; see `Checkpoints.pending`.
-        progress.listed = self.partition_router.pending(stream_slice)
+        progress.listed = finder.walk.finished()
         yield from progress.to_retry()
+
+    def listed(self, finder: Finder) -> Iterator[tuple[Row, bool]]:
+        """The metadata rows of the changed objects, each with whether its object may not have been read before."""
+        doubts = DOUBTS[self.doubts](finder)
+        for owner, objects in found(self.backlog, finder, self.reader):
+            doubtful = doubts.about(owner)
+            for each in objects:
+                yield from ((row, doubtful) for row in self.made_of(each))
 
     def is_removed(self, row: Row, project_id: Any) -> bool:
         """Whether a refused file is known to be gone, because the object that it hung on is shown without it.
@@ -149,14 +149,9 @@ class FileRetriever(BacklogRetriever):
             shown = self.requester.look(owner)
             if isinstance(shown, dict):
                 return all(child.get("id") != row["id"] for child in children(shown, "attachments"))
-        if not self.readable(project_id):
+        if not self.backlog.is_readable(project_id):
             raise Unreadable
         return False
-
-    def is_older_than_start(self, owner: Row) -> bool:
-        """Whether earlier syncs may have left out an object because it had not changed since the start date."""
-        start = as_instant(self.config.get("start_date"))
-        return start is not None and (as_instant(owner.get("created")) or "") < start
 
     def fetch(self, row: Row) -> AirbyteRecordMessageFileReference | bool | None:
         """Stream the file of a row to the staging directory.
@@ -202,109 +197,84 @@ class FileRetriever(BacklogRetriever):
         return None
 
 
-@dataclass
-class IssueFileRetriever(FileRetriever, IssueRetriever):
-    """The attachments of issues.
+class Doubts:
+    """Which objects may not have been read before, so that old files of theirs were never fetched: none.
 
-    State, besides: `number`, such that an issue with a number up to it has been in the project before. Why: an issue
-    that was moved here brings old files along, and gets a new number.
+    Made before the walk of `finder` begins; may put into its position what the next sync has to know.
     """
 
-    def changed(self, stream_slice: StreamSlice, position: Position) -> Iterator[Row]:
-        """Changed issues of the project, the attachments of some marked as doubtful."""
-        first, number = "files" not in position, position.get("number", 0)
-        for issue in super().changed(stream_slice, position):
-            key_id = issue.get("keyId")
-            moved = not first and not (type(key_id) is int and key_id <= number)
-            yield in_doubt(issue) if moved or self.is_older_than_start(issue) else issue
+    def __init__(self, finder: Finder) -> None:
+        self.finder = finder
+        self.walk: Walk[FilesPosition] = finder.walk
+        self.start = finder.backlog.start
 
-    def touched(self, project_id: Any, position: Position) -> dict[Any, Touched]:
-        """The issues that the feed names since the last sync; moves `number` to what the project has reached by now."""
-        number = position.get("number")
-        touched = super().touched(project_id, position)
-        if number is None or "activity" not in position:
-            params = {"projectId[]": project_id, "sort": "created", "order": "desc", "count": 1}
-            numbers = [issue.get("keyId") for issue in rows_of(self.requester.get_json("issues", params))]
+    def about(self, owner: Row) -> bool:
+        """Whether the object may not have been read before; asked when it was found."""
+        return False
+
+    def is_older_than_start(self, owner: Row) -> bool:
+        """Whether earlier syncs may have left out an object because it had not changed since the start date."""
+        return self.start is not None and (as_instant(owner.get("created")) or "") < self.start
+
+
+class IssueDoubts(Doubts):
+    """An issue that was moved here brings old files along, and gets a new number.
+
+    An issue with a number up to the highest one of the last sync has been in the project before.
+    """
+
+    def __init__(self, finder: Finder) -> None:
+        super().__init__(finder)
+        head_of(finder.backlog)
+        touched = finder.touched()
+        number = self.walk.before.number
+        if number is None or self.walk.activity is None:
+            params = {"projectId[]": finder.project_id, "sort": "created", "order": "desc", "count": 1}
+            numbers = [issue.get("keyId") for issue in rows_of(finder.backlog.get("issues", params))]
         else:
             numbers = [named.key_id for named in touched.values()]
-        position["number"] = max([number or 0, *(each for each in numbers if type(each) is int)])
-        return touched
+        self.walk.move(number=max([number or 0, *(each for each in numbers if type(each) is int)]))
+
+    def about(self, owner: Row) -> bool:
+        """Whether the issue has not been in the project before, or not since the start date."""
+        number = owner.get("keyId")
+        was_here = type(number) is int and number <= (self.walk.before.number or 0)
+        return (self.walk.before.began and not was_here) or self.is_older_than_start(owner)
 
 
-@dataclass
-class WikiFileRetriever(FileRetriever, WikiRetriever):
-    """The attachments of wiki pages."""
+class WikiDoubts(Doubts):
+    """A page that was skipped has not been read."""
 
-    def changed(self, stream_slice: StreamSlice, position: Position, skipped: Skipped) -> list[Row]:
-        """The list entries of the changed pages, some marked as doubtful."""
-        pages = super().changed(stream_slice, position, skipped)
-        return [{**page, DOUBTFUL: page["id"] in skipped.before or self.is_older_than_start(page)} for page in pages]
-
-    def read(self, page: Row) -> list[Row] | None:
-        """The page with its attachments; None when it is gone."""
-        found = super().read(page)
-        return [in_doubt(row) for row in found] if found and page[DOUBTFUL] else found
+    def about(self, owner: Row) -> bool:
+        """Whether the page was skipped, or is older than the start date."""
+        return owner["id"] in self.walk.skipped.before or self.is_older_than_start(owner)
 
 
-@dataclass
-class DocumentFileRetriever(FileRetriever, DocumentRetriever):
-    """The attachments of documents.
+class DocumentDoubts(Doubts):
+    """The trash is not read: whatever is taken out of it may have files that were never fetched."""
 
-    State, besides: `trash`, the ids of the documents in the trash, which is not read: whatever is taken out of it may
-    have files that were never fetched.
-    """
-
-    def changed(self, project_id: Any, position: Position, touched: Iterable[Any], skipped: Skipped) -> Iterator[Row]:
-        """Changed documents of the project, the attachments of some marked as doubtful."""
-        trashed = touched_ids(self.api_budget, self.requester, project_id, position, DOCUMENT_DELETED)
-        before = self.position(StreamSlice(partition={"projectId": project_id}, cursor_slice={}))
-        doubtful = {*before.get("trash", ()), *trashed, *skipped.before}
-        tree: Any = {}
-        if touched or trashed or "activity" not in position:
+    def __init__(self, finder: Finder) -> None:
+        super().__init__(finder)
+        head_of(finder.backlog)
+        touched = finder.touched()
+        trashed = touched_ids(finder.backlog, finder.project_id, self.walk, DOCUMENT_DELETED)
+        self._doubtful = {*(self.walk.before.trash or ()), *trashed, *self.walk.skipped.before}
+        self._tree: Any = {}
+        if touched or trashed or self.walk.activity is None:
             # Before the list is read: what is thrown away later is named by the feed next time.
-            tree = self.requester.get_json("documents/tree", {"projectIdOrKey": project_id})
-            if isinstance(tree, dict):
-                position["trash"] = sorted(ids_in(tree, "trashTree"), key=str)
-                doubtful.update(position["trash"])
-        for document in super().changed(project_id, position, touched, skipped):
-            known = isinstance(tree, dict) and document["id"] not in doubtful
-            yield document if known and not self.is_older_than_start(document) else in_doubt(document)
+            self._tree = finder.backlog.get("documents/tree", {"projectIdOrKey": finder.project_id})
+            if isinstance(self._tree, dict):
+                trash = sorted(ids_in(self._tree, "trashTree"), key=str)
+                self.walk.move(trash=tuple(trash))
+                self._doubtful.update(trash)
 
-    def newest_first(self, project_id: Any, bound: str, *, not_empty: bool) -> Iterator[Row]:
-        """The documents of a project back to the stamp `bound`, the most recently updated first.
-
-        A document that is updated while several pages are read moves to the front and may have been on none of them.
-        The next sync finds it there, but would take its older files for fetched: so the front is looked at again.
-        """
-        read: dict[Any, Any] = {}
-        pages = 0
-        ask = self.requester.get_json
-
-        def counted(path: str, params: Row) -> Any:
-            nonlocal pages
-            pages += 1
-            return ask(path, params)
-
-        while True:
-            newest, pages, news = bound, 0, False
-            for document in self.listed(counted, project_id, bound, not_empty=not_empty):
-                newest = max(newest, as_instant(document.get("updated")) or "")
-                if document["id"] not in read or read[document["id"]] != document.get("updated"):
-                    read[document["id"]], news = document.get("updated"), True
-                    yield document
-            if pages < 2 or not news:
-                return
-            bound, ask = newest, self.requester.look
+    def about(self, owner: Row) -> bool:
+        """Whether the document may have been in the trash, or is older than the start date."""
+        known = isinstance(self._tree, dict) and owner["id"] not in self._doubtful
+        return not known or self.is_older_than_start(owner)
 
 
-@dataclass
-class SharedFileContentRetriever(FileRetriever, SharedFileRetriever):
-    """The shared files of projects."""
-
-
-def in_doubt(owner: Row) -> Row:
-    """The object with its attachments marked: it may not have been read before."""
-    return {**owner, "attachments": [{**child, DOUBTFUL: True} for child in children(owner, "attachments")]}
+DOUBTS: dict[str, type[Doubts]] = {"": Doubts, "issues": IssueDoubts, "wikis": WikiDoubts, "documents": DocumentDoubts}
 
 
 class FileProgress:
@@ -313,10 +283,11 @@ class FileProgress:
     `stamp` is the column with a file's own stamp, `owner` that of the object it hangs on.
     """
 
-    def __init__(self, position: Position, stamp: str, owner: str) -> None:
+    def __init__(self, before: FilesPosition, stamp: str, owner: str) -> None:
+        self._before = before
         self._stamp, self._owner = stamp, owner
-        self._files: str | None = position.get("files")
-        self._known = {(number, at) for number, at in position.get("recent") or []}
+        self._files = before.files
+        self._known = set(before.recent or ())
         self._since = day_before(self._files) if self._files else ""
         # A file may be attached, while a walk of hours goes on, to an object that the walk has passed.
         self._began = datetime.now(UTC).strftime(STAMP)
@@ -324,9 +295,9 @@ class FileProgress:
         # The files that their own stamp does not tell, and the stamp of the object: it is listed again for a day.
         self._untold: dict[tuple[Any, str], str] = {}
         self._missed: list[Row] = []
-        self._waiting: dict[Any, Row] = {row["id"]: row for row in position.get("missed") or []}
+        self._waiting: dict[Any, Row] = {row["id"]: row for row in before.missed or ()}
         self._refusals = {number: row.get(REFUSALS, 0) for number, row in self._waiting.items()}
-        self.listed: Position = {}
+        self.listed = FilesPosition()
 
     @property
     def count(self) -> int:
@@ -362,22 +333,22 @@ class FileProgress:
         else:
             self._done.append((row["id"], self._of(row)))
 
-    def unfinished(self) -> Position:
-        """The part of the position that is about files, in the middle of the walk: all that it has fetched, by id."""
-        recent = [[*entry] for entry in {*self._known, *self._done}]
-        return {"files": self._files, "recent": recent, "missed": [*self._waiting.values(), *self._missed]}
+    def unfinished(self) -> FilesPosition:
+        """The position in the middle of the walk: the old one, with all files that were fetched, by id."""
+        recent = tuple({*self._known, *self._done})
+        missed = (*self._waiting.values(), *self._missed)
+        return replace(self._before, files=self._files, recent=recent, missed=missed)
 
-    def finished(self) -> Position:
-        """The same at the end of the walk."""
+    def finished(self) -> FilesPosition:
+        """The position at the end of the walk, which says by `listed` how far it has come."""
         latest = max((stamp for _, stamp in self._done), default=None)
         files = later(self._files, min(latest, self._began) if latest else None)
         since = day_before(files) if files else ""
-        listed = self.listed.get("updated")
-        bound = day_before(listed) if listed else ""
+        bound = day_before(self.listed.updated) if self.listed.updated else ""
         again = {entry for entry, updated in self._untold.items() if not updated or updated >= bound}
         fetched = sorted({*self._known, *self._done})
-        recent = [[*entry] for entry in fetched if entry[1] >= since or entry in again]
-        return {"files": files, "recent": recent, "missed": self._missed}
+        recent = tuple(entry for entry in fetched if entry[1] >= since or entry in again)
+        return replace(self.listed, files=files, recent=recent, missed=tuple(self._missed))
 
     def _of(self, row: Row) -> str:
         return as_instant(row.get(self._stamp)) or ""

@@ -8,7 +8,8 @@ from typing import Any
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_backlog.changes.paging import Fetch, Recent, Unreadable, belongs_to, by_id, by_offset, rows_of
-from source_backlog.changes.projects import new_projects, note_projects, selected_projects, visible_projects
+from source_backlog.changes.position import NotificationsPosition, Place, StarsPosition, WatchingsPosition
+from source_backlog.changes.projects import selected_projects, visible_projects
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.values import Row, as_instant, later, not_in_the_future, under
 
@@ -60,17 +61,19 @@ class PeopleRetriever(BacklogRetriever):
 class StarRetriever(PeopleRetriever):
     """The stars that each user has received, from the last known star of that user on.
 
-    State: `{"users": {"<user id>": <last star id>}}`; a user who is new is read from the beginning.
+    A user who is new is read from the beginning.
     """
+
+    kind = StarsPosition
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The new stars of all users."""
-        last: dict[str, int] = dict(self.position(stream_slice).get("users") or {})
+        last: dict[str, int] = dict(self.position(stream_slice).users or {})
         for user, stars in self.api_budget.ahead(lambda user: self.read(user, last), self.everyone()):
             for star in stars:
                 last[str(user["id"])] = star["id"]
                 yield under(star, userId=user["id"])
-        self.advance(stream_slice, {"users": last})
+        self.advance(stream_slice, StarsPosition(users=last))
 
     def read(self, user: Row, last: dict[str, int]) -> list[Row]:
         """The stars of one user that are newer than the last known one."""
@@ -86,16 +89,17 @@ class NotificationRetriever(BacklogRetriever):
     """The notifications of the key's own user, from the last known id on.
 
     Why: Backlog leaves out those of projects that the user does not see; when one becomes visible again they have ids
-    below the last known one. So then the list is read from its beginning. State: `{"id": <last id>, "projects":
-    [<ids of the visible projects>]}`, with archived projects under `archived`.
+    below the last known one. So then the list is read from its beginning.
     """
+
+    kind = NotificationsPosition
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The new notifications, oldest first."""
-        position = self.position(stream_slice)
+        place: Place[NotificationsPosition] = Place(self.position(stream_slice))
         projects = visible_projects(self.requester, self.api_budget)
-        last = None if new_projects(position, projects) else position.get("id")
-        recent = Recent(last, position.get("seen"))
+        last = None if place.before.new(projects) else place.before.id
+        recent = Recent(last, place.before.seen)
         for notification in recent.new(newer(self.ask, recent.after)):
             yield notification
             if last is not None and notification.get("reason") == ADDED_TO_PROJECT:
@@ -103,9 +107,8 @@ class NotificationRetriever(BacklogRetriever):
                 yield from by_id(self.ask)
                 last = None
         if recent.last is not None:
-            recent.note(position, "id")
-        note_projects(position, projects)
-        self.advance(stream_slice, position)
+            place.move(**recent.noted("id"))
+        self.advance(stream_slice, place.now.noted(projects))
 
     def ask(self, page: Any) -> Any:
         """A page of the notifications."""
@@ -140,16 +143,17 @@ class WatchingRetriever(BacklogRetriever):
     what a cursor on it left out would be out of date.
     """
 
+    kind = WatchingsPosition
+
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The watchings, the oldest first."""
-        position = self.position(stream_slice)
+        latest: str | None = self.position(stream_slice).updated
         path = f"users/{self.requester.get_json('users/myself')['id']}/watchings"
         order = {"sort": "created", "order": "asc"}
         for watching in by_offset(lambda page: self.requester.get_json(path, {**order, **page})):
-            stamp = not_in_the_future(as_instant(watching.get("updated")))
-            position["updated"] = later(position.get("updated"), stamp)
+            latest = later(latest, not_in_the_future(as_instant(watching.get("updated"))))
             yield under(watching, issueId=(watching.get("issue") or {}).get("id"))
-        self.advance(stream_slice, position)
+        self.advance(stream_slice, WatchingsPosition(updated=latest))
 
 
 @dataclass

@@ -1,91 +1,57 @@
-"""Wiki pages and everything that hangs below a page."""
+"""Wiki pages: which have changed, their text and their versions."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from airbyte_cdk.sources.types import StreamSlice
-
-from source_backlog.changes.feed import WIKI_CHANGED, WIKI_DELETED, feed_of, touched_ids
+from source_backlog.changes.backlog import Backlog
+from source_backlog.changes.feed import WIKI_CHANGED, WIKI_DELETED, feed_of, head_of
 from source_backlog.changes.paging import Unreadable, by_id, rows_of
-from source_backlog.streams.retriever import BacklogRetriever, Skipped
-from source_backlog.streams.rows import MAKE
-from source_backlog.values import Position, Row, as_instant, later, not_in_the_future, settle, since, under
+from source_backlog.streams.finder import Finder
+from source_backlog.values import Row, as_instant, under
 
 
-@dataclass
-class WikiRetriever(BacklogRetriever):
-    """Wiki pages that have changed, with their text, or the rows inside them (`make`, a name of `rows.MAKE`).
+class ChangedWikis(Finder):
+    """Wiki pages that have changed, by stamp or by activity: their entries in the project's list.
 
-    The list of a project (one search request) has the stamps but not the text; the pages that changed since the
-    last sync, by stamp or by activity, are requested one by one.
+    The list (one search request) has the stamps but not the text.
     """
 
-    make: str = "itself"
+    named_by = WIKI_CHANGED
+    deleted_by = WIKI_DELETED
 
-    def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
-        """The rows of one project."""
-        position = self.position(stream_slice)
-        gone: list[Row] = []
-        if self.name == "wikis":
-            gone += self.tombstones(position, stream_slice["projectId"], WIKI_DELETED)
-        skipped = Skipped(position)
-        changed = self.changed(stream_slice, position, skipped)
-        for page, found in self.api_budget.ahead(self.read, changed):
-            if found is None:
-                skipped.add(page["id"])
-                continue
-            skipped.given(page["id"])
-            for row in found:
-                yield from MAKE[self.make](row)
-        yield from gone
-        self.advance(stream_slice, skipped.noted(position, self, stream_slice["projectId"]))
-
-    def changed(self, stream_slice: StreamSlice, position: Position, skipped: Skipped) -> list[Row]:
-        """The list entries of the changed pages; moves `position` to where the list stands.
-
-        Raises `Unreadable` when the list is refused.
-        """
-        project_id = stream_slice["projectId"]
-        feed = feed_of(self.api_budget)
-        feed.head(self.requester)
-        touched = touched_ids(self.api_budget, self.requester, project_id, position, WIKI_CHANGED)
-        known, is_new = position.get("updated"), since(position, self.config)
-        pages = self.requester.get_json("wikis", {"projectIdOrKey": project_id})
+    def changed(self) -> Iterator[Row]:
+        """The entries in the order of the list; the walk stands at its end before the first of them is given."""
+        head_of(self.backlog)
+        touched = self.touched()
+        is_new = self.walk.is_new(self.backlog.start)
+        pages = self.backlog.get("wikis", {"projectIdOrKey": self.project_id})
         if pages is None:
             raise Unreadable
         changed = []
         for page in rows_of(pages):
             stamp = as_instant(page.get("updated"))
-            if is_new(stamp) or page["id"] in touched or page["id"] in skipped.before:
+            if is_new(stamp) or page["id"] in touched or page["id"] in self.walk.skipped.before:
                 changed.append(page)
-            position["updated"] = later(position.get("updated"), not_in_the_future(stamp))
-        settle(position, known)
-        feed.mark(self.requester, project_id, position)
-        return changed
-
-    def read(self, page: Row) -> list[Row] | None:
-        """The page with its text; None when it is gone."""
-        body = self.requester.get_json(f"wikis/{page['id']}")
-        return [under(body, projectId=page.get("projectId"))] if isinstance(body, dict) else None
+            self.walk.see(stamp)
+        self.walk.settle()
+        feed_of(self.backlog.space).mark(self.backlog.requester, self.project_id, self.walk)
+        yield from changed
 
 
-@dataclass
-class WikiHistoryRetriever(WikiRetriever):
-    """All versions of the wiki pages that have changed.
+def page(backlog: Backlog, entry: Row) -> list[Row] | None:
+    """The page with its text; None when it is gone."""
+    body = backlog.get(f"wikis/{entry['id']}")
+    return [under(body, projectId=entry.get("projectId"))] if isinstance(body, dict) else None
+
+
+def versions(backlog: Backlog, entry: Row) -> list[Row] | None:
+    """All versions of a page, oldest first; None when it is gone.
 
     The versions have no id of their own: `minId` is taken to bound the version number, and a list that does not
     move on is reported (`by_id`).
     """
-
-    def read(self, page: Row) -> list[Row] | None:
-        """All versions of a page, oldest first; None when it is gone."""
-        try:
-            return list(self.versions(page))
-        except Unreadable:
-            return None
-
-    def versions(self, page: Row) -> Iterator[Row]:
-        """The versions with the columns of the page."""
-        path = f"wikis/{page['id']}/history"
-        for version in by_id(lambda params: self.requester.get_json(path, params), key="version"):
-            yield under(version, projectId=page.get("projectId"), pageId=page["id"])
+    path = f"wikis/{entry['id']}/history"
+    try:
+        found = list(by_id(lambda params: backlog.get(path, params), key="version"))
+    except Unreadable:
+        return None
+    return [under(version, projectId=entry.get("projectId"), pageId=entry["id"]) for version in found]

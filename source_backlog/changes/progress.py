@@ -1,0 +1,118 @@
+"""How far a walk over the changed objects of a project has come."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from source_backlog.changes.position import ObjectsPosition, Place, Resume
+from source_backlog.changes.skipped import Skipped
+from source_backlog.values import Row, as_instant, day_before, later, not_in_the_future
+
+P = TypeVar("P", bound=ObjectsPosition)
+
+
+class Walk(Place[P]):
+    """A walk over the objects of a project that have changed since the last sync.
+
+    `origin` is what it builds on: the saved position, or an empty one once it has begun anew. `looked` is what
+    `Feed.look` saw, for `Feed.mark`.
+    """
+
+    def __init__(self, before: P, readable: Callable[[], bool]) -> None:
+        super().__init__(before)
+        self.skipped = Skipped(before.skipped or (), readable)
+        self.origin = self.now = replace(before, skipped=None, resume=None)
+        self.looked: tuple[int, int] | None = None
+
+    @property
+    def activity(self) -> int | None:
+        """The activity behind which the feed may name an object that is to be read; None when all objects are."""
+        return self.now.activity
+
+    def begin_anew(self) -> None:
+        """Forget the position: everything is read again."""
+        self.origin = self.now = type(self.now)()
+        self.looked = None
+
+    def see(self, stamp: str | None) -> None:
+        """Note that an object with this `updated` was listed; one of the future would hide what changes until then."""
+        if not self.now.updated or (stamp and stamp > self.now.updated):
+            self.move(updated=later(self.now.updated, not_in_the_future(stamp)))
+
+    def is_new(self, start: str | None) -> Callable[[str | None], bool]:
+        """A test for stamps: is what bears this `updated` new since the last sync, or since the date `start`?
+
+        Stamps count seconds, and within the second that was the last one seen more may have changed after the look. So
+        what bears that stamp counts as new once more, until a later sync has seen it too (`settled`).
+        """
+        last, settled = self.origin.updated, bool(self.origin.updated and self.origin.settled)
+        bound = last or start or ""
+        return lambda stamp: not stamp or stamp > bound or (stamp == bound and not settled)
+
+    def settle(self) -> None:
+        """Note whether the stamp was there at the last sync already."""
+        self.move(settled=True if self.origin.updated and self.now.updated == self.origin.updated else None)
+
+    def done(self, owner: Row) -> None:
+        """Note that all rows of an object are out."""
+
+    def unfinished(self) -> P | None:
+        """The position to save in the middle of the walk; None when there is no better one than the old."""
+        return None
+
+    def finished(self) -> P:
+        """The position to save at the end of the walk; raises `Unreadable` as `Skipped.noted` does."""
+        return replace(self.now, skipped=self.skipped.noted(finished=True))
+
+
+class ResumableWalk(Walk[P]):
+    """A walk over a project's issues, in the order of their creation, that goes on where it was interrupted.
+
+    Its place is saved as `resume`: the walk goes on behind the last issue it had finished (`after`, the creation
+    stamp). What changed before that place in the meantime is in the feed, from where the interrupted walk had begun
+    (`activity`).
+    """
+
+    def __init__(self, before: P, readable: Callable[[], bool]) -> None:
+        super().__init__(before, readable)
+        self._resume = before.resume or Resume()
+        self._last = self._resume.after
+        self.head: int | None = None
+
+    @property
+    def activity(self) -> int | None:
+        """The same; for a first walk that was interrupted, where it had begun."""
+        return self._resume.activity if self.now.activity is None else self.now.activity
+
+    def begin_anew(self) -> None:
+        """Forget the position and the place: everything is read again."""
+        super().begin_anew()
+        self._resume, self._last = Resume(), None
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """The parameters that leave out what the interrupted walk had passed."""
+        return {"createdSince": day_before(self._resume.after)} if self._resume.after else {}
+
+    def is_ahead(self, issue: Row) -> bool:
+        """Whether the interrupted walk had not yet passed the issue."""
+        created = as_instant(issue.get("created"))
+        return not self._resume.after or not created or created >= self._resume.after
+
+    def done(self, owner: Row) -> None:
+        """Note that all rows of an issue are out."""
+        self._last = later(self._last, as_instant(owner.get("created")))
+
+    def unfinished(self) -> P:
+        """The position to save in the middle of the walk."""
+        position: P = replace(self.origin, skipped=self.skipped.noted(finished=False))
+        if self._last is None:
+            return position
+        activity = self.head if self._resume.activity is None else self._resume.activity
+        updated = later(self._resume.updated, self.now.updated)
+        return replace(position, resume=Resume(after=self._last, activity=activity, updated=updated))
+
+    def finished(self) -> P:
+        """The position to save at the end of the walk."""
+        self.move(updated=later(self.now.updated, self._resume.updated))
+        return super().finished()

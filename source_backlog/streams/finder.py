@@ -1,0 +1,47 @@
+"""What a finder is: the part of a retriever that knows how a family of objects shows its changes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from source_backlog.changes.backlog import Backlog
+from source_backlog.changes.feed import Touched, touched_ids
+from source_backlog.changes.progress import Walk
+from source_backlog.values import Row
+
+# What a retriever asks for each changed object, and gets the objects of whose parts `rows.MAKE` makes rows; None when
+# the object is gone or refused.
+Reader = Callable[[Backlog, Row], list[Row] | None]
+
+
+class Finder(ABC):
+    """Finds what has changed in one project since the last sync. An instance belongs to one read of the project.
+
+    `named_by` are the types of the activities that say that an object has changed, `deleted_by` those that say that one
+    was deleted; `walk` is how far the read has come, of the class `walks`.
+    """
+
+    named_by: ClassVar[frozenset[int]] = frozenset()
+    deleted_by: ClassVar[frozenset[int]] = frozenset()
+    walks: ClassVar[type[Walk[Any]]] = Walk
+
+    def __init__(self, backlog: Backlog, project: Row, walk: Walk[Any]) -> None:
+        self.backlog = backlog
+        self.project = project
+        self.project_id: Any = project["id"]
+        self.walk = walk
+
+    @abstractmethod
+    def changed(self) -> Iterator[Row]:
+        """The changed objects; moves the walk to where it stands after the last of them.
+
+        Raises `Unreadable` when the project cannot be read, or not to its end.
+        """
+
+    def touched(self) -> dict[Any, Touched]:
+        """The objects that the feed names as changed since the last sync, by id."""
+        return touched_ids(self.backlog, self.project_id, self.walk, self.named_by)
+
+    def is_gone(self, object_id: Any) -> bool:
+        """Whether what an activity reports as deleted is gone; asked after the walk."""
+        return True

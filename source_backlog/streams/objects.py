@@ -1,0 +1,125 @@
+"""The streams of changing objects, put together from a finder, a reader and the rows that are made."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from airbyte_cdk.sources.types import StreamSlice
+
+from source_backlog.changes.backlog import Backlog
+from source_backlog.changes.feed import FeedTrimmed, Touched, feed_of
+from source_backlog.streams import comments, documents, issues, pull_requests, shared_files, wikis
+from source_backlog.streams.custom_fields import with_columns
+from source_backlog.streams.finder import Finder, Reader
+from source_backlog.streams.retriever import BacklogRetriever
+from source_backlog.streams.rows import MAKE
+from source_backlog.values import TOMBSTONE, Row
+
+# How often a project whose objects take a request each saves its place.
+CHECKPOINT_SECONDS = 30.0
+
+FINDERS: dict[str, type[Finder]] = {
+    "issues": issues.ChangedIssues,
+    "issues to ask": issues.IssuesToAsk,
+    "commented issues": comments.CommentedIssues,
+    "wikis": wikis.ChangedWikis,
+    "documents": documents.ChangedDocuments,
+    "commented documents": documents.CommentedDocuments,
+    "documents with files": documents.DocumentsWithFiles,
+    "pull requests": pull_requests.ChangedPullRequests,
+    "commented pull requests": pull_requests.CommentedPullRequests,
+    "shared files": shared_files.SharedFiles,
+}
+
+READERS: dict[str, Reader] = {
+    "issue participants": issues.list_of("participants"),
+    "related issues": issues.list_of("relatedIssues"),
+    "issue comments": comments.of_issue,
+    "wiki page": wikis.page,
+    "wiki versions": wikis.versions,
+    "document comments": documents.comments,
+    "pull request comments": comments.of_pull_request,
+}
+
+
+def found(backlog: Backlog, finder: Finder, reader: str) -> Iterator[tuple[Row, list[Row]]]:
+    """Each changed object with what the reader (a name of `READERS`) gets for it; without a reader, with itself.
+
+    The requests of one project overlap (`Space.ahead`). An object that is refused is noted as skipped, with no rows.
+    """
+    if not reader:
+        yield from ((owner, [owner]) for owner in finder.changed())
+        return
+    for owner, got in backlog.space.ahead(partial(READERS[reader], backlog), finder.changed()):
+        if got is None:
+            finder.walk.skipped.add(owner["id"])
+        else:
+            finder.walk.skipped.given(owner["id"])
+        yield owner, got or []
+
+
+@dataclass
+class ObjectRetriever(BacklogRetriever):
+    """Reads a stream of objects that change, or of the rows inside them, project by project.
+
+    `finder` (a name of `FINDERS`) tells which objects have changed, `reader` (of `READERS`) what to ask for each of
+    them, `make` (of `rows.MAKE`) which rows that gives. Where a finder's walk can be taken up in the middle, the place
+    is saved every half minute.
+    """
+
+    finder: str = ""
+    reader: str = ""
+    make: str = "itself"
+    with_tombstones: bool = False
+    with_custom_fields: bool = False
+
+    def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
+        """The rows of one project."""
+        finder = self.finder_of(stream_slice)
+        deleted = self.reported_deleted(finder)
+        saved = time.monotonic()
+        for owner, objects in found(self.backlog, finder, self.reader):
+            for each in objects:
+                yield from self.made_of(each)
+            finder.walk.done(owner)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                saved = time.monotonic()
+                position = finder.walk.unfinished()
+                if position is not None:
+                    self.checkpoint(stream_slice, position)
+        for object_id, touched in deleted.items():
+            if finder.is_gone(object_id):
+                yield {"id": object_id, "updated": touched.created, TOMBSTONE: touched.created}
+        self.advance(stream_slice, finder.walk.finished())
+
+    def finder_of(self, stream_slice: StreamSlice) -> Finder:
+        """A finder for one read of the project."""
+        kind = FINDERS[self.finder]
+        project = stream_slice.extra_fields["project"]
+        readable = partial(self.backlog.is_readable, project["id"])
+        return kind(self.backlog, project, kind.walks(self.position(stream_slice), readable))
+
+    def made_of(self, one: Row) -> Iterable[Row]:
+        """The rows of one object."""
+        if self.with_custom_fields and self.config.get("issue_custom_fields") == "columns":
+            with_columns(one)
+        return MAKE[self.make](one)
+
+    def reported_deleted(self, finder: Finder) -> Mapping[Any, Touched]:
+        """The objects that the feed reports as deleted since the last sync, if tombstones are asked for.
+
+        A tombstone has the primary key, the cursor and `_ab_cdc_deleted_at`, both the time of the deletion, so that
+        it is not older than the last live row.
+        """
+        wanted = self.with_tombstones and self.config.get("deleted_records") == "tombstones"
+        if not wanted or finder.walk.activity is None:
+            return {}
+        feed = feed_of(self.api_budget)
+        try:
+            after = feed.look(self.requester, finder.project_id, finder.walk)
+            return feed.touched(self.requester, finder.project_id, after, finder.deleted_by)
+        except FeedTrimmed:
+            # The feed has said so.
+            return {}

@@ -1,0 +1,188 @@
+"""A walk over changed objects: what is new, what a position holds in its middle and at its end, where it goes on."""
+
+from typing import Any
+
+import pytest
+
+from source_backlog.changes.paging import Unreadable
+from source_backlog.changes.position import ObjectsPosition
+from source_backlog.changes.progress import ResumableWalk, Walk
+from source_backlog.changes.skipped import REFUSALS, Skipped
+
+Row = dict[str, Any]
+
+LAST = "2026-01-10T09:00:00Z"
+
+
+def walk(position: Row, readable: bool = True) -> Walk[ObjectsPosition]:
+    return Walk(ObjectsPosition.parse(position), lambda: readable)
+
+
+def resumable(position: Row) -> ResumableWalk[ObjectsPosition]:
+    return ResumableWalk(ObjectsPosition.parse(position), lambda: True)
+
+
+# What is new
+
+
+@pytest.mark.parametrize(
+    ("stamp", "new", "once_more"),
+    [
+        ("2026-01-10T09:00:01Z", True, True),
+        (LAST, False, True),
+        ("2026-01-10T08:59:59Z", False, False),
+        (None, True, True),
+        ("", True, True),
+    ],
+)
+def test_what_bears_the_last_stamp_is_new_once_more(stamp: Any, new: bool, once_more: bool) -> None:
+    assert walk({"updated": LAST, "settled": True}).is_new(None)(stamp) is new
+    assert walk({"updated": LAST}).is_new(None)(stamp) is once_more
+
+
+def test_the_start_date_bounds_only_the_first_sync() -> None:
+    start = "2026-01-01T00:00:00Z"
+    first = walk({}).is_new(start)
+    assert (first("2025-12-31T23:59:59Z"), first("2026-01-01T00:00:00Z")) == (False, True)
+    later_on = walk({"updated": "2025-06-01T00:00:00Z", "settled": True}).is_new(start)
+    assert later_on("2025-07-01T00:00:00Z")
+    assert walk({}).is_new(None)("1970-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("before", "seen", "after"),
+    [
+        ({"updated": "2026-01-09T00:00:00Z"}, LAST, {"updated": LAST}),
+        ({"updated": LAST}, LAST, {"updated": LAST, "settled": True}),
+        ({"updated": LAST, "settled": True}, "2026-01-11T00:00:00Z", {"updated": "2026-01-11T00:00:00Z"}),
+        ({}, None, {}),
+        ({}, LAST, {"updated": LAST}),
+    ],
+)
+def test_a_stamp_is_settled_when_two_syncs_have_seen_it(before: Row, seen: Any, after: Row) -> None:
+    made = walk(before)
+    made.see(seen)
+    made.settle()
+    assert made.finished().saved() == after
+
+
+def test_a_walk_never_goes_back_and_not_into_the_future() -> None:
+    made = walk({"updated": LAST})
+    for stamp in ("2026-01-09T00:00:00Z", None, "2999-01-01T00:00:00Z"):
+        made.see(stamp)
+        assert made.now.updated == LAST
+
+
+def test_what_begins_anew_has_no_position() -> None:
+    made = walk({"updated": LAST, "settled": True, "activity": 7, "again": [3, 1]})
+    made.begin_anew()
+    assert made.activity is None
+    assert made.is_new(None)("1970-01-01T00:00:00Z")
+    assert made.finished().saved() == {}
+    assert made.before.updated == LAST, "what was saved is still known"
+
+
+# What was skipped
+
+
+def test_what_was_skipped_is_noted_and_what_was_given_is_not() -> None:
+    made = walk({"updated": LAST, "skipped": [1, 2]})
+    made.skipped.add(2)
+    made.skipped.given(1)
+    made.skipped.given(3)
+    assert made.finished().saved() == {"updated": LAST, "skipped": [2]}
+
+
+def test_before_the_end_what_still_waits_is_noted_too() -> None:
+    skipped = Skipped((1, 2, 3), lambda: True)
+    skipped.given(2)
+    skipped.add(9)
+    assert skipped.noted(finished=False) == (9, 1, 3)
+    assert skipped.noted(finished=True) == (9,)
+
+
+def test_what_is_refused_because_the_project_is_gone_is_not_noted() -> None:
+    made = walk({}, readable=False)
+    made.skipped.given(1)
+    made.skipped.add(2)
+    with pytest.raises(Unreadable):
+        made.finished()
+
+
+def test_when_all_are_refused_it_is_not_the_objects() -> None:
+    skipped = Skipped((), lambda: True)
+    for number in range(1, REFUSALS):
+        skipped.add(number)
+    with pytest.raises(Unreadable):
+        skipped.add(REFUSALS)
+
+
+# Where a walk over issues goes on
+
+
+def test_nothing_is_saved_before_the_first_issue_is_finished() -> None:
+    made = resumable({"updated": "2026-01-01T00:00:00Z", "activity": 3})
+    made.see("2026-01-05T00:00:00Z")
+    assert made.unfinished().saved() == {"updated": "2026-01-01T00:00:00Z", "activity": 3}
+
+
+def test_the_resume_is_none_of_the_position_that_is_built_upon() -> None:
+    made = resumable({"activity": 3, "resume": {"after": "2025-01-05T00:00:00Z"}})
+    assert made.now.saved() == {"activity": 3}
+    assert made.filters == {"createdSince": "2025-01-04"}
+    assert resumable({}).filters == {}
+
+
+@pytest.mark.parametrize(
+    ("created", "ahead"),
+    [
+        ("2025-01-04T23:59:59Z", False),
+        ("2025-01-05T00:00:00Z", True),
+        ("2025-01-06T00:00:00Z", True),
+        (None, True),
+        ("long ago", True),
+    ],
+)
+def test_an_issue_created_in_the_same_second_is_still_ahead(created: Any, ahead: bool) -> None:
+    made = resumable({"resume": {"after": "2025-01-05T00:00:00Z"}})
+    assert made.is_ahead({"created": created}) is ahead
+    assert resumable({}).is_ahead({"created": created})
+
+
+def test_the_place_never_goes_back() -> None:
+    made = resumable({"resume": {"activity": 3, "after": "2025-01-05T00:00:00Z"}})
+    for created in ("2025-01-07T00:00:00Z", "2025-01-06T00:00:00Z", None):
+        made.done({"created": created})
+    assert made.unfinished().saved()["resume"]["after"] == "2025-01-07T00:00:00Z"
+
+
+def test_a_finished_walk_that_was_never_interrupted_ends_where_it_is() -> None:
+    made = resumable({})
+    made.done({"created": "2025-01-01T00:00:00Z"})
+    made.move(updated="2026-01-10T00:00:00Z", activity=9)
+    assert made.finished().saved() == {"updated": "2026-01-10T00:00:00Z", "activity": 9}
+
+
+def test_a_finished_walk_that_was_interrupted_keeps_the_latest_update_of_both_parts() -> None:
+    for first, second in (("2026-01-05", "2026-01-10"), ("2026-01-10", "2026-01-05")):
+        made = resumable({"resume": {"updated": f"{first}T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}})
+        made.move(updated=f"{second}T00:00:00Z", activity=9)
+        assert made.finished().saved() == {"updated": "2026-01-10T00:00:00Z", "activity": 9}
+
+
+def test_a_walk_interrupted_twice_still_reads_the_feed_from_where_it_first_began() -> None:
+    made = resumable({"resume": {"updated": "2026-01-05T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}})
+    assert made.activity == 3
+    made.head = 20
+    made.see("2026-01-10T00:00:00Z")
+    made.done({"created": "2025-03-01T00:00:00Z"})
+    assert made.unfinished().saved() == {
+        "resume": {"updated": "2026-01-10T00:00:00Z", "activity": 3, "after": "2025-03-01T00:00:00Z"}
+    }
+
+
+def test_a_walk_that_begins_anew_forgets_its_place() -> None:
+    made = resumable({"resume": {"activity": 3, "after": "2025-01-05T00:00:00Z"}})
+    made.begin_anew()
+    assert (made.activity, made.filters) == (None, {})
+    assert made.unfinished().saved() == {}
