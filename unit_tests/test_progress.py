@@ -97,8 +97,9 @@ def test_before_the_end_what_still_waits_is_noted_too() -> None:
     skipped = Skipped((1, 2, 3), lambda: True)
     skipped.given(2)
     skipped.add(9)
-    assert skipped.noted(finished=False) == (9, 1, 3)
-    assert skipped.noted(finished=True) == (9,)
+    assert skipped.noted(()) == (9, 1, 3)
+    assert skipped.noted() == (9,)
+    assert skipped.noted([7, 3]) == (9, 1, 3, 7)
 
 
 def test_what_is_refused_because_the_project_is_gone_is_not_noted() -> None:

@@ -18,6 +18,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from source_backlog.api.requester import BacklogRequester
 from source_backlog.changes.position import NotUnderstood, ObjectsPosition, Position, is_id
 from source_backlog.changes.projects import selected_projects
+from source_backlog.changes.siblings import Team, teams
 from source_backlog.space import Space
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
@@ -40,7 +41,9 @@ class Checkpoints(PartitionRouter, Cursor):
     With `by: space` there is one partition, `{}`. With `feature` (a flag of the project, such as `useWiki`)
     projects that have it switched off are left out. Without `cursor_field` it only partitions.
 
-    `kind` is the class of the positions; the retriever of the stream sets it.
+    The retriever of the stream sets `kind`, the class of the positions, and, where siblings are made from the same
+    answers, their common `group`, with itself as `retriever`. Of siblings that stand at the same place only the first
+    gets the partition: its retriever reads for the others too (`Team`).
     """
 
     config: Mapping[str, Any]
@@ -54,6 +57,8 @@ class Checkpoints(PartitionRouter, Cursor):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         self.kind: type[Position] = ObjectsPosition
+        self.group = ""
+        self.retriever: Any = None
         self._positions: dict[Any, Position] = {}
         self._pending: dict[Any, Position] = {}
         self._output: tuple[ConnectorStateManager, MessageRepository] | None = None
@@ -66,7 +71,21 @@ class Checkpoints(PartitionRouter, Cursor):
 
     def position(self, stream_slice: StreamSlice) -> Position:
         """How far the partition of `stream_slice` had come before this sync; empty on its first one."""
-        return self._positions.get(_key(stream_slice)) or self.kind()
+        return self.position_at(_key(stream_slice))
+
+    def position_at(self, key: Any) -> Position:
+        """The same by the key of the partition."""
+        return self._positions.get(key) or self.kind()
+
+    def team(self, partition: Mapping[str, Any]) -> Team:
+        """The streams that are read in one walk over the partition with this one."""
+        key, group = _key(partition), self.group or self.name
+        streams = [one for one in self.api_budget.cursors.values() if one.group == self.group and self.group]
+
+        def find() -> dict[str, Team]:
+            return teams(streams if self in streams else [self], key)
+
+        return self.api_budget.once(f"teams of {group} in {key}", find)[self.name]
 
     def advance(self, stream_slice: StreamSlice, position: Position) -> None:
         """Say how far the partition will have come when all records that were given so far are out.
@@ -88,12 +107,21 @@ class Checkpoints(PartitionRouter, Cursor):
             return
         projects = selected_projects(self.requester, self.config, self.api_budget)
         self._report_gone({project["id"] for project in projects})
+        led: list[Team] = []
         for project in projects:
             # A server that does not know the flag may still have the feature.
-            if not self.feature or project.get(self.feature) is not False:
-                yield StreamSlice(
-                    partition={"projectId": project["id"]}, cursor_slice={}, extra_fields={"project": project}
-                )
+            if self.feature and project.get(self.feature) is False:
+                continue
+            partition = {"projectId": project["id"]}
+            team = self.team(partition)
+            if team.members[0] is self:
+                yield StreamSlice(partition=partition, cursor_slice={}, extra_fields={"project": project})
+            else:
+                led.append(team)
+        # The CDK asks for the partitions of a stream when those before it in its group are done.
+        for team in led:
+            if team.failure is not None:
+                raise team.failure
 
     def get_stream_state(self) -> None:
         """There is no parent stream whose state is kept."""
@@ -113,21 +141,22 @@ class Checkpoints(PartitionRouter, Cursor):
             return
         for entry in entries or []:
             try:
-                self._positions[_key(self._partition_of(entry))] = self.kind.parse(entry["cursor"])
+                partition, cursor = self._parts_of(entry)
+                self._positions[_key(partition)] = self.kind.parse(cursor)
             except NotUnderstood:
                 LOGGER.warning(
                     f"{self.name}: a saved position is not understood; its part of the stream is read from its "
                     f"beginning: {str(entry)[:200]}"
                 )
 
-    def _partition_of(self, entry: Any) -> Mapping[str, Any]:
+    def _parts_of(self, entry: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         partition, position = (entry.get(name) if isinstance(entry, dict) else None for name in ("partition", "cursor"))
         if not isinstance(partition, dict) or not isinstance(position, dict):
             raise NotUnderstood("partition")
         by_project = set(partition) == {"projectId"} and is_id(partition["projectId"])
         if not (by_project if self.by == "project" else partition == {}):
             raise NotUnderstood("partition")
-        return partition
+        return partition, position
 
     @property
     def state(self) -> dict[str, Any]:

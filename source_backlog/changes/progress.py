@@ -1,8 +1,8 @@
 """How far a walk over the changed objects of a project has come."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from source_backlog.changes.position import ObjectsPosition, Place, Resume
 from source_backlog.changes.skipped import Skipped
@@ -62,7 +62,38 @@ class Walk(Place[P]):
 
     def finished(self) -> P:
         """The position to save at the end of the walk; raises `Unreadable` as `Skipped.noted` does."""
-        return replace(self.now, skipped=self.skipped.noted(finished=True))
+        return replace(self.now, skipped=self.skipped.noted())
+
+
+class OrderedWalk(Walk[P]):
+    """A walk over objects of which all that have changed are known before the first is asked for.
+
+    They are asked for in the order of their `updated`, so that the last one that was finished says how far the walk has
+    come: what has changed later has a later stamp, or is in the feed. What the stamp would pass over waits in `skipped`.
+    """
+
+    def __init__(self, before: P, readable: Callable[[], bool]) -> None:
+        super().__init__(before, readable)
+        self._waiting: dict[Any, str] = {}
+        self._last: str | None = None
+
+    def in_order(self, changed: Iterable[Row]) -> list[Row]:
+        """The changed objects in the order of the walk, which is at the end of their list and of the feed."""
+        found = sorted(changed, key=lambda each: as_instant(each.get("updated")) or "")
+        self._waiting = {each["id"]: as_instant(each.get("updated")) or "" for each in found}
+        return found
+
+    def done(self, owner: Row) -> None:
+        """Note that all rows of an object are out."""
+        self._last = later(self._last, self._waiting.pop(owner["id"], None))
+
+    def unfinished(self) -> P | None:
+        """The position to save in the middle of the walk."""
+        updated = later(self.origin.updated, not_in_the_future(self._last))
+        if updated is None:
+            return None
+        passed_over = [number for number, stamp in self._waiting.items() if stamp <= updated]
+        return replace(self.now, updated=updated, settled=None, skipped=self.skipped.noted(passed_over))
 
 
 class ResumableWalk(Walk[P]):
@@ -105,7 +136,7 @@ class ResumableWalk(Walk[P]):
 
     def unfinished(self) -> P:
         """The position to save in the middle of the walk."""
-        position: P = replace(self.origin, skipped=self.skipped.noted(finished=False))
+        position: P = replace(self.origin, skipped=self.skipped.noted(()))
         if self._last is None:
             return position
         activity = self.head if self._resume.activity is None else self._resume.activity

@@ -39,12 +39,16 @@ class Skipped:
         if not self._given and self._unconfirmed >= REFUSALS:
             raise Unreadable
 
-    def noted(self, *, finished: bool) -> tuple[Any, ...] | None:
-        """What to save: the refused objects, before the partition is `finished` also those that still wait; or None.
+    def noted(self, waiting: Iterable[Any] | None = None) -> tuple[Any, ...] | None:
+        """What to save: the refused objects; or None.
 
-        Raises `Unreadable` when there are new ones because the project is no longer readable.
+        In the middle of a partition also those that wait since the last sync, and `waiting`, others that the position
+        passes over. Raises `Unreadable` when there are new ones because the project is no longer readable.
         """
         if self._unconfirmed and not self._readable():
             raise Unreadable
         self._unconfirmed = 0
-        return tuple(self._now if finished else [*self._now, *sorted(self._waiting)]) or None
+        found = dict.fromkeys(self._now)
+        if waiting is not None:
+            found |= dict.fromkeys([*sorted(self._waiting), *waiting])
+        return tuple(found) or None

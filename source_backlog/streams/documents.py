@@ -9,6 +9,7 @@ from airbyte_cdk.sources.types import StreamSlice
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, head_of
 from source_backlog.changes.paging import Unreadable, by_offset, rows_of
+from source_backlog.changes.progress import OrderedWalk
 from source_backlog.streams.finder import Finder
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.streams.rows import children
@@ -94,15 +95,21 @@ class ChangedDocuments(Finder):
 
 
 class CommentedDocuments(ChangedDocuments):
-    """Documents that have changed or were commented on, each once as long as it does not change again."""
+    """Documents that have changed or were commented on, as far as their comments need them."""
+
+    walks = OrderedWalk
+    walk: OrderedWalk[Any]
 
     def found(self, touched: Iterable[Any]) -> Iterator[Row]:
-        """Without those that the list shows again because they bear the last known stamp."""
+        """In the order of their stamps, without those that the list shows again because they bear the last known one."""
         named = {*touched, *self.walk.skipped.before}
         is_new = self.walk.is_new(self.backlog.start)
-        for document in super().found(touched):
-            if is_new(as_instant(document.get("updated"))) or document["id"] in named:
-                yield document
+        changed = [
+            {name: document.get(name) for name in ("id", "projectId", "updated")}
+            for document in super().found(touched)
+            if is_new(as_instant(document.get("updated"))) or document["id"] in named
+        ]
+        yield from self.walk.in_order(changed)
 
 
 class DocumentsWithFiles(ChangedDocuments):

@@ -79,6 +79,8 @@ class FileRetriever(ObjectRetriever):
     stamp: str = "created"
 
     kind = FilesPosition
+    # What was fetched is known per stream.
+    group = ""
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -114,7 +116,7 @@ class FileRetriever(ObjectRetriever):
     def wanted(self, stream_slice: StreamSlice, progress: "FileProgress") -> Iterator[Row]:
         """The rows whose files have to be fetched: the new ones within the limit, then those missed last time."""
         limit = int(self.config.get("file_size_limit_mib") or DEFAULT_LIMIT_MIB)
-        finder = self.finder_of(stream_slice)
+        finder = self.finder_of(stream_slice, self.position(stream_slice))
         for row, doubtful in self.listed(finder):
             if row.get("type") == "directory" or not progress.is_new(row, doubtful=doubtful):
                 continue

@@ -1,21 +1,26 @@
 """The streams of changing objects, put together from a finder, a reader and the rows that are made."""
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from airbyte_cdk.sources.types import StreamSlice
+from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import FeedTrimmed, Touched, feed_of
+from source_backlog.changes.paging import Unreadable
+from source_backlog.changes.siblings import Team
 from source_backlog.streams import comments, documents, issues, pull_requests, shared_files, wikis
 from source_backlog.streams.custom_fields import with_columns
 from source_backlog.streams.finder import Finder, Reader
-from source_backlog.streams.retriever import BacklogRetriever
+from source_backlog.streams.retriever import BacklogRetriever, place
 from source_backlog.streams.rows import MAKE
-from source_backlog.values import TOMBSTONE, Row
+from source_backlog.values import TOMBSTONE, Row, with_instants
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
 
 # How often a project whose objects take a request each saves its place.
 CHECKPOINT_SECONDS = 30.0
@@ -75,31 +80,73 @@ class ObjectRetriever(BacklogRetriever):
     with_tombstones: bool = False
     with_custom_fields: bool = False
 
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        self.partition_router.retriever = self
+        self.partition_router.group = self.group
+
+    @property
+    def group(self) -> str:
+        """The same for streams that are made from the same answers."""
+        return ", ".join(filter(None, (self.finder, self.reader)))
+
+    def read_records(
+        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
+    ) -> Iterable[Record]:
+        """The records of one project, and those of the siblings that stand at the same place (`Checkpoints.team`).
+
+        See `BacklogRetriever.read_records`.
+        """
+        partition = stream_slice or StreamSlice(partition={}, cursor_slice={})
+        team = self.partition_router.team(partition.partition)
+        try:
+            for member, row in self.walk(partition, team):
+                yield Record(with_instants(row, member.columns), member.name, partition)
+        except Unreadable:
+            names = ", ".join(member.name for member in team.members)
+            LOGGER.warning(f"{names}: {place(partition)} is not readable to its end; the next sync tries again.")
+        except Exception as error:
+            team.failure = error
+            raise
+
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The rows of one project."""
-        finder = self.finder_of(stream_slice)
-        deleted = self.reported_deleted(finder)
+        team = self.partition_router.team(stream_slice.partition)
+        return (row for member, row in self.walk(stream_slice, team) if member is self)
+
+    def walk(self, stream_slice: StreamSlice, team: Team) -> Iterator[tuple["ObjectRetriever", Row]]:
+        """The rows of all streams of the team, each with the retriever of its stream; moves all their positions."""
+        members: list[ObjectRetriever] = [member.retriever for member in team.members]
+        finder = self.finder_of(stream_slice, team.position)
+        deleted = self.reported_deleted(finder) if any(member.with_tombstones for member in members) else {}
         saved = time.monotonic()
         for owner, objects in found(self.backlog, finder, self.reader):
             for each in objects:
-                yield from self.made_of(each)
+                for member in members:
+                    yield from ((member, row) for row in member.made_of(each))
             finder.walk.done(owner)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 saved = time.monotonic()
                 position = finder.walk.unfinished()
-                if position is not None:
-                    self.checkpoint(stream_slice, position)
+                for member in members if position is not None else ():
+                    member.checkpoint(stream_slice, position)
         for object_id, touched in deleted.items():
             if finder.is_gone(object_id):
-                yield {"id": object_id, "updated": touched.created, TOMBSTONE: touched.created}
-        self.advance(stream_slice, finder.walk.finished())
+                tombstone = {"id": object_id, "updated": touched.created, TOMBSTONE: touched.created}
+                yield from ((member, dict(tombstone)) for member in members if member.with_tombstones)
+        position = finder.walk.finished()
+        for member in members:
+            member.advance(stream_slice, position)
+            if member is not self:
+                # The CDK closes the partition of the stream that walks.
+                member.partition_router.checkpoint(stream_slice)
 
-    def finder_of(self, stream_slice: StreamSlice) -> Finder:
-        """A finder for one read of the project."""
+    def finder_of(self, stream_slice: StreamSlice, position: Any) -> Finder:
+        """A finder for one read of the project, from a position on."""
         kind = FINDERS[self.finder]
         project = stream_slice.extra_fields["project"]
         readable = partial(self.backlog.is_readable, project["id"])
-        return kind(self.backlog, project, kind.walks(self.position(stream_slice), readable))
+        return kind(self.backlog, project, kind.walks(position, readable))
 
     def made_of(self, one: Row) -> Iterable[Row]:
         """The rows of one object."""
@@ -113,8 +160,7 @@ class ObjectRetriever(BacklogRetriever):
         A tombstone has the primary key, the cursor and `_ab_cdc_deleted_at`, both the time of the deletion, so that
         it is not older than the last live row.
         """
-        wanted = self.with_tombstones and self.config.get("deleted_records") == "tombstones"
-        if not wanted or finder.walk.activity is None:
+        if self.config.get("deleted_records") != "tombstones" or finder.walk.activity is None:
             return {}
         feed = feed_of(self.api_budget)
         try:

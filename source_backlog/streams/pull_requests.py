@@ -5,6 +5,7 @@ from typing import Any
 
 from source_backlog.changes.feed import PULL_REQUEST_CHANGED, PULL_REQUEST_DELETED, feed_of, head_of
 from source_backlog.changes.paging import Unreadable, by_offset, rows_of
+from source_backlog.changes.progress import OrderedWalk
 from source_backlog.streams.finder import Finder
 from source_backlog.values import Row, as_instant, day_before, under
 
@@ -68,13 +69,18 @@ class ChangedPullRequests(Finder):
 
 
 class CommentedPullRequests(ChangedPullRequests):
-    """Pull requests that have changed or were commented on."""
+    """Pull requests that have changed or were commented on, as far as their comments need them."""
+
+    walks = OrderedWalk
+    walk: OrderedWalk[Any]
 
     def changed(self) -> Iterator[Row]:
-        """In the order of the repositories and of the numbers in each."""
-        touched, before = self.touched(), self.walk.skipped.before
+        """In the order of their stamps."""
+        named = {*self.touched(), *self.walk.skipped.before}
         since = self.walk.now.updated or self.backlog.start or ""
-        for pull_request in self.all():
-            number = pull_request["id"]
-            if number in touched or number in before or (as_instant(pull_request.get("updated")) or "~") > since:
-                yield pull_request
+        changed = [
+            {name: pull_request.get(name) for name in ("id", "number", "projectId", "repositoryId", "updated")}
+            for pull_request in self.all()
+            if pull_request["id"] in named or (as_instant(pull_request.get("updated")) or "~") > since
+        ]
+        yield from self.walk.in_order(changed)

@@ -57,8 +57,7 @@ class BacklogRetriever(Retriever):
             for row in self.rows(partition):
                 yield Record(with_instants(row, columns), self.name, partition)
         except Unreadable:
-            where = ", ".join(f"{name} {value}" for name, value in partition.partition.items()) or "the space"
-            LOGGER.warning(f"{self.name}: {where} is not readable to its end; the next sync tries again.")
+            LOGGER.warning(f"{self.name}: {place(partition)} is not readable to its end; the next sync tries again.")
 
     @abstractmethod
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
@@ -80,3 +79,8 @@ class BacklogRetriever(Retriever):
         """
         self.partition_router.advance(stream_slice, position)
         self.partition_router.checkpoint(stream_slice)
+
+
+def place(partition: StreamSlice) -> str:
+    """What a partition is, for a message."""
+    return ", ".join(f"{name} {value}" for name, value in partition.partition.items()) or "the space"

@@ -1,10 +1,12 @@
 """Wiki pages: which have changed, their text and their versions."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import WIKI_CHANGED, WIKI_DELETED, feed_of, head_of
 from source_backlog.changes.paging import Unreadable, by_id, rows_of
+from source_backlog.changes.progress import OrderedWalk
 from source_backlog.streams.finder import Finder
 from source_backlog.values import Row, as_instant, under
 
@@ -15,11 +17,13 @@ class ChangedWikis(Finder):
     The list (one search request) has the stamps but not the text.
     """
 
+    walks = OrderedWalk
+    walk: OrderedWalk[Any]
     named_by = WIKI_CHANGED
     deleted_by = WIKI_DELETED
 
     def changed(self) -> Iterator[Row]:
-        """The entries in the order of the list; the walk stands at its end before the first of them is given."""
+        """The entries in the order of their stamps."""
         head_of(self.backlog)
         touched = self.touched()
         is_new = self.walk.is_new(self.backlog.start)
@@ -34,7 +38,7 @@ class ChangedWikis(Finder):
             self.walk.see(stamp)
         self.walk.settle()
         feed_of(self.backlog.space).mark(self.backlog.requester, self.project_id, self.walk)
-        yield from changed
+        yield from self.walk.in_order(changed)
 
 
 def page(backlog: Backlog, entry: Row) -> list[Row] | None:

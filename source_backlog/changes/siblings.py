@@ -1,0 +1,63 @@
+"""Streams that are made from the same answers move together: one walk over a project gives the rows of all of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from source_backlog.changes.position import ObjectsPosition, Resume
+
+if TYPE_CHECKING:
+    from source_backlog.changes.checkpoints import Checkpoints
+
+
+@dataclass
+class Team:
+    """The streams whose rows one walk over a project gives, the one that walks first, and where they all stand.
+
+    `failure` is what has ended the walk early: the others did not get their rows either.
+    """
+
+    members: list["Checkpoints"]
+    position: Any
+    failure: Exception | None = None
+
+
+def teams(streams: Iterable["Checkpoints"], key: Any) -> dict[str, Team]:
+    """The teams for the partition `key`, by the names of the streams; `streams` are all made from the same answers.
+
+    Streams that stand elsewhere, such as one that was selected later, walk for themselves.
+    """
+    found: dict[Any, Team] = {}
+    for stream in streams:
+        position = stream.position_at(key)
+        if not isinstance(position, ObjectsPosition):
+            found[stream.name] = Team([stream], position)
+            continue
+        base = (type(position), position.activity, position.again)
+        if base in found:
+            found[base].members.append(stream)
+            found[base].position = least(found[base].position, position)
+        else:
+            found[base] = Team([stream], position)
+    return {member.name: team for team in found.values() for member in team.members}
+
+
+def least(one: ObjectsPosition, other: ObjectsPosition) -> ObjectsPosition:
+    """A position from which one walk serves two streams that the same sync has left, one a checkpoint further on."""
+    if one == other:
+        return one
+    return replace(
+        one,
+        updated=min(one.updated or "", other.updated or "") or None,
+        settled=True if one.settled and other.settled else None,
+        skipped=tuple(dict.fromkeys([*(one.skipped or ()), *(other.skipped or ())])) or None,
+        resume=_least_resume(one.resume, other.resume),
+    )
+
+
+def _least_resume(one: Resume | None, other: Resume | None) -> Resume | None:
+    if one is None or other is None:
+        return None
+    first = min(one, other, key=lambda each: each.after or "")
+    began = [each.activity for each in (one, other) if each.activity is not None]
+    return replace(first, activity=min(began, default=None))
