@@ -383,7 +383,7 @@ def test_a_stream_can_end_while_another_one_waits_for_room_in_the_queue(
     reading = Run(config, fake({}), space, None, ObjectsPosition)
     reading.messages = FullQueue()
     reading.cursor.bind(ConnectorStateManager([]), reading.messages)
-    ended = Run(config, fake({}), space, None, name="wikis")
+    ended = Run(config, fake({}), space, None, ObjectsPosition, name="wikis")
     with ThreadPoolExecutor(2) as pool:
         worker = pool.submit(reading.cursor.close_partition, Partition(of(1)))  # type: ignore[arg-type]
         assert waiting.wait(5)

@@ -113,21 +113,22 @@ class Checkpoints(PartitionRouter, Cursor):
             return
         for entry in entries or []:
             try:
-                self._positions[_key(self._partition_of(entry))] = self.kind.parse(entry["cursor"])
+                partition, cursor = self._parts_of(entry)
+                self._positions[_key(partition)] = self.kind.parse(cursor)
             except NotUnderstood:
                 LOGGER.warning(
                     f"{self.name}: a saved position is not understood; its part of the stream is read from its "
                     f"beginning: {str(entry)[:200]}"
                 )
 
-    def _partition_of(self, entry: Any) -> Mapping[str, Any]:
+    def _parts_of(self, entry: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         partition, position = (entry.get(name) if isinstance(entry, dict) else None for name in ("partition", "cursor"))
         if not isinstance(partition, dict) or not isinstance(position, dict):
             raise NotUnderstood("partition")
         by_project = set(partition) == {"projectId"} and is_id(partition["projectId"])
         if not (by_project if self.by == "project" else partition == {}):
             raise NotUnderstood("partition")
-        return partition
+        return partition, position
 
     @property
     def state(self) -> dict[str, Any]:
