@@ -11,7 +11,7 @@ import pytest
 from integration_tests.commands import Output, assert_readable, command, quickly
 from integration_tests.emulator import Emulator
 from integration_tests.harness import differences
-from source_backlog.api.requester import HOPELESS_AFTER
+from source_backlog.api.client import HOPELESS_AFTER
 
 RETRIES = 6
 TRANSIENT = ["html", "invalid_json", "empty", "truncate", "reset", "status"]
@@ -151,7 +151,7 @@ def test_a_server_that_hangs_is_asked_again(emulator: Emulator) -> None:
 
 def test_a_body_that_drips_does_not_hold_the_sync_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte comes in time for `requests`, and the page never ends."""
-    monkeypatch.setattr("source_backlog.api.requester.BODY_SECONDS", 0.4)
+    monkeypatch.setattr("source_backlog.api.client.BODY_SECONDS", 0.4)
     listening = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 
@@ -174,7 +174,7 @@ def test_a_body_that_drips_does_not_hold_the_sync_for_ever(monkeypatch: pytest.M
             threading.Thread(target=drip, args=(connection,), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
-    monkeypatch.setattr("source_backlog.api.requester.BacklogSession._learn_the_limits", lambda *rest: None)
+    monkeypatch.setattr("source_backlog.api.client.BacklogSession._learn_the_limits", lambda *rest: None)
     given = {
         "domain": f"127.0.0.1:{listening.getsockname()[1]}",
         "credentials": {"auth_type": "api_key", "api_key": "a-key-of-some-length"},

@@ -343,7 +343,7 @@ def test_a_page_of_50_mib_is_read(emulator: Emulator, answers: Callable[..., Cou
 def test_a_body_without_end_is_not_read_into_memory(
     emulator: Emulator, answers: Callable[..., Counter[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("source_backlog.api.requester.LARGEST_BODY_BYTES", 2**20)
+    monkeypatch.setattr("source_backlog.api.bodies.LARGEST_BODY_BYTES", 2**20)
     answers(lambda body: b"[" + b" " * (5 * 2**20) + b"]", r"/priorities$")
     output = command("read", emulator.config(), streams=["priorities"])
     assert output.status == 1

@@ -1,15 +1,27 @@
 """What each answer of Backlog leads to: the table of `BacklogErrorHandler`, row by row."""
 
 import json
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import requests
+import urllib3.exceptions
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 
-from source_backlog.api.errors import BacklogErrorHandler, UntilTheWindowEnds, error_of, path_of
+from source_backlog.api.bodies import TooLarge
+from source_backlog.api.errors import (
+    BacklogErrorHandler,
+    Meaning,
+    NoAnswer,
+    UntilTheWindowEnds,
+    error_of,
+    meaning_of,
+    path_of,
+    reason_of,
+)
 from source_backlog.api.limits import limits_of
 from source_backlog.space import Space
 
@@ -109,6 +121,81 @@ def test_every_row_of_the_table(
     assert resolution.response_action == action
     assert resolution.failure_type == failure
     assert part in assert_sentence(resolution)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "meaning"),
+    [
+        (200, None, Meaning.USABLE),
+        (299, 5, Meaning.USABLE),
+        (300, None, Meaning.REDIRECTED),
+        (399, 13, Meaning.REDIRECTED),
+        (429, None, Meaning.TOO_MANY),
+        (429, 3, Meaning.TOO_MANY),
+        (500, 13, Meaning.TOO_MANY),
+        (408, 3, Meaning.OVERLOADED),
+        (500, 3, Meaning.OVERLOADED),
+        (599, 6, Meaning.OVERLOADED),
+        (404, 3, Meaning.EXPIRED),
+        (404, 4, Meaning.NOT_FROM_HERE),
+        (404, 12, Meaning.NEEDS_MFA),
+        (404, 2, Meaning.REFUSED),
+        (401, 5, Meaning.REFUSED),
+        (402, None, Meaning.REFUSED),
+        (403, None, Meaning.REFUSED),
+        (403, 6, Meaning.MISSING),
+        (403, 11, Meaning.REJECTED),
+        (401, 6, Meaning.UNAUTHENTICATED),
+        (401, None, Meaning.UNAUTHENTICATED),
+        (404, None, Meaning.MISSING),
+        (404, 99, Meaning.MISSING),
+        (400, 6, Meaning.MISSING),
+        (400, None, Meaning.REJECTED),
+        (100, None, Meaning.REJECTED),
+    ],
+)
+def test_status_and_code_decide_and_the_first_row_that_fits_counts(
+    status: int, code: int | None, meaning: Meaning
+) -> None:
+    assert meaning_of(status, code) is meaning
+
+
+def within(outer: Exception, inner: Exception) -> Exception:
+    """`outer` as `requests` raises it around what it caught."""
+    outer.args = (inner,)
+    return outer
+
+
+REFUSED = urllib3.exceptions.NewConnectionError(None, "refused")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (None, NoAnswer.UNREACHABLE),
+        (requests.ConnectionError(), NoAnswer.UNREACHABLE),
+        (TooLarge(), NoAnswer.TOO_LARGE),
+        (within(requests.exceptions.SSLError(), ssl.SSLCertVerificationError()), NoAnswer.UNVERIFIED),
+        (within(requests.exceptions.SSLError(), ssl.SSLError()), NoAnswer.INSECURE),
+        (
+            within(
+                requests.ConnectionError(),
+                urllib3.exceptions.NameResolutionError("acme", None, OSError()),  # type: ignore[arg-type]
+            ),
+            NoAnswer.UNKNOWN_HOST,
+        ),
+        (within(requests.ConnectionError(), REFUSED), NoAnswer.UNREACHABLE),
+        (within(requests.ConnectTimeout(), REFUSED), NoAnswer.UNREACHABLE),
+        (requests.ConnectTimeout(), NoAnswer.TOO_SLOW),
+        (requests.ReadTimeout(), NoAnswer.TOO_SLOW),
+        (within(requests.ConnectionError(), urllib3.exceptions.TimeoutError()), NoAnswer.TOO_SLOW),
+        (requests.exceptions.ChunkedEncodingError(), NoAnswer.BROKEN_OFF),
+        (requests.exceptions.ContentDecodingError(), NoAnswer.BROKEN_OFF),
+        (within(requests.ConnectionError(), urllib3.exceptions.ProtocolError()), NoAnswer.BROKEN_OFF),
+    ],
+)
+def test_why_there_is_no_answer(error: Exception | None, reason: NoAnswer) -> None:
+    assert reason_of(error) is reason
 
 
 @pytest.mark.parametrize(

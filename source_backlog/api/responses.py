@@ -1,7 +1,6 @@
 """Responses that several streams of one sync read are requested once and kept on disk until it ends."""
 
 import hashlib
-import io
 import struct
 import tempfile
 import threading
@@ -11,6 +10,7 @@ from concurrent.futures import Future
 
 import requests
 
+from source_backlog.api.bodies import response_with
 from source_backlog.space import Space
 
 MIB = 1024 * 1024
@@ -85,12 +85,7 @@ class SharedResponses:
             status, length = _HEADER.unpack(self._file.read(_HEADER.size))
             body = self._file.read(length)
             self.replayed += 1
-        response = requests.Response()
-        response.status_code = status
-        response.url = url
-        response.headers["Content-Type"] = "application/json;charset=utf-8"
-        response.raw = io.BytesIO(zlib.decompress(body))
-        return response
+        return response_with(status, url, zlib.decompress(body))
 
 
 def responses_of(space: Space) -> SharedResponses:
