@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -96,6 +98,33 @@ def test_what_stays_broken_ends_in_a_transient_error_that_names_the_path(
     # No state that would skip what was not read.
     (state,) = [one["state"] for one in output.of_type("STATE") if "issues" in str(one["state"]["stream"])]
     assert state["stream"]["stream_state"] == {"states": []}
+
+
+@pytest.mark.parametrize("answer", [{"kind": "empty"}, {"kind": "empty", "status": 204}, {"body": "null"}])
+def test_an_object_that_is_answered_with_nothing_gives_no_row(
+    emulator: Emulator, answer: dict[str, Any], pauses: list[float]
+) -> None:
+    streams = ["space_notification", "space_disk_usage", "licence", "rate_limit"]
+    for path in ("space/notification", "space/diskUsage", "space/licence", "rateLimit"):
+        emulator.faults.add(f"/api/v2/{path}$", times=None, **{"status": 200, **answer})
+    output = command("read", emulator.config(), streams=[*streams, "statuses"])
+    assert (output.status, output.errors, output.stderr) == (0, [], "")
+    assert [stream for stream in streams if output.rows(stream)] == []
+    assert output.rows("statuses")
+    assert pauses == []
+    assert output.logs("WARN") == []
+
+
+@pytest.mark.parametrize("answer", [{"kind": "empty"}, {"kind": "empty", "status": 204}, {"body": "null"}])
+def test_a_list_that_is_answered_with_nothing_is_an_error_which_is_not_blamed_on_the_domain(
+    emulator: Emulator, answer: dict[str, Any]
+) -> None:
+    emulator.faults.add("/statuses$", times=None, **{"status": 200, **answer})
+    output = command("read", emulator.config(), streams=["statuses"])
+    assert output.status == 1
+    message = output.errors[0]["message"]
+    said = "with something that is not JSON of Backlog. Try again later; if this persists, report the problem."
+    assert re.fullmatch(rf"127\.0\.0\.1:\d+ answered projects/\d+/statuses {re.escape(said)}", message)
 
 
 def test_other_json_is_not_an_empty_space(emulator: Emulator) -> None:

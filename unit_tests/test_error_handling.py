@@ -11,7 +11,7 @@ import urllib3.exceptions
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 
-from source_backlog.api.bodies import TooLarge
+from source_backlog.api.bodies import TooLarge, as_edited
 from source_backlog.api.errors import (
     BacklogErrorHandler,
     Meaning,
@@ -265,7 +265,7 @@ def test_json_of_another_shape_is_not_taken_for_an_empty_list(
     assert f"answered {path} with {part}, as Backlog does not." in assert_sentence(resolution)
 
 
-@pytest.mark.parametrize("content", [b"", HTML, b'[{"id":1},{"id"', b"null", b"true", b"42", b'"no"', b"\xff\xfe\x00"])
+@pytest.mark.parametrize("content", [HTML, b'[{"id":1},{"id"', b"true", b"42", b'"no"', b"\xff\xfe\x00"])
 @pytest.mark.parametrize("content_type", ["text/html", "application/json"])
 def test_a_200_that_is_no_page_of_backlog_is_tried_again(
     handler: BacklogErrorHandler, response: Answer, content: bytes, content_type: str
@@ -275,6 +275,56 @@ def test_a_200_that_is_no_page_of_backlog_is_tried_again(
     assert resolution.failure_type == TRANSIENT
     message = assert_sentence(resolution)
     assert message.startswith("acme.backlog.jp answered issues/1 with something that is not JSON of Backlog.")
+
+
+EMPTY = [(204, b""), (200, b""), (200, b" \r\n"), (200, b"null"), (200, b"null\n")]
+
+
+@pytest.mark.parametrize(("status", "content"), EMPTY)
+@pytest.mark.parametrize("path", ["issues", "priorities", "projects/1/users", "space", "users/myself", "wikis"])
+def test_an_empty_answer_is_no_list_and_no_space(
+    handler: BacklogErrorHandler, response: Answer, space: Space, status: int, content: bytes, path: str
+) -> None:
+    resolution = handler.interpret_response(response(status, content, path))
+    assert (resolution.response_action, resolution.failure_type) == (ResponseAction.RETRY, TRANSIENT)
+    said = f"acme.backlog.jp answered {path} with something that is not JSON of Backlog."
+    assert assert_sentence(resolution).startswith(f"{said} If this persists, check the space domain: ")
+    handler.interpret_response(response(200, b"[]", "priorities"))
+    resolution = handler.interpret_response(response(status, content, path))
+    assert (resolution.response_action, resolution.failure_type) == (ResponseAction.RETRY, TRANSIENT)
+    assert assert_sentence(resolution) == f"{said} Try again later; if this persists, report the problem.", (
+        "other requests are answered: the domain is right"
+    )
+
+
+@pytest.mark.parametrize(("status", "content"), EMPTY)
+@pytest.mark.parametrize(
+    ("path", "warned"),
+    [
+        ("space/notification", False),
+        ("space/licence", False),
+        ("space/diskUsage", False),
+        ("rateLimit", False),
+        ("documents/tree", False),
+        ("issues/1", True),
+        ("wikis/1", True),
+        ("documents/0123", True),
+    ],
+)
+def test_an_empty_answer_for_an_object_says_that_there_is_none(
+    handler: BacklogErrorHandler,
+    response: Answer,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    content: bytes,
+    path: str,
+    warned: bool,
+) -> None:
+    given = response(status, content, path)
+    assert handler.interpret_response(given).response_action == ResponseAction.IGNORE
+    assert not as_edited(given).ok
+    said = f"Skipped {path}: Backlog answers with nothing. It was deleted or is no longer visible."
+    assert [record.getMessage() for record in caplog.records] == ([said] if warned else [])
 
 
 def test_the_bytes_of_a_file_are_not_taken_for_json(handler: BacklogErrorHandler, response: Answer) -> None:

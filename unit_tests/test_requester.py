@@ -77,6 +77,20 @@ def test_what_is_gone_gives_none(requester: BacklogRequester, requests_mock: Any
     assert requests_mock.call_count == 1
 
 
+@pytest.mark.parametrize("answer", [{"status_code": 204}, {"text": ""}, {"text": "null"}])
+def test_an_object_that_is_answered_with_nothing_gives_none(
+    requester: BacklogRequester, space: Space, requests_mock: Any, answer: dict[str, Any]
+) -> None:
+    requests_mock.get(f"{BASE}space/notification", **answer)
+    requests_mock.get(f"{BASE}issues/1", **answer)
+    space._readers.update(["issues/{}"] * 2)
+    assert requester.get_json("space/notification") is None
+    for _ in range(2):
+        assert requester.get_json("issues/1") is None
+    assert requester.look("issues/1") is None
+    assert requests_mock.call_count == 3, "never tried again, and kept for the next reader"
+
+
 def test_what_is_gone_does_not_exist_and_what_is_there_does(
     requester: BacklogRequester, requests_mock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

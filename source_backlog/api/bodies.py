@@ -1,6 +1,8 @@
 """The body of an answer: read within bounds, decoded once, and given on as it was edited."""
 
 import io
+import json
+import re
 import time
 from typing import Any
 
@@ -12,8 +14,18 @@ import urllib3.exceptions
 LARGEST_BODY_BYTES = 256 * 1024 * 1024
 CHUNK_BYTES = 256 * 1024
 
-# Where a response keeps what was decoded, and whether that is no longer what was received.
-_DECODED, _EDITED = "backlog_body", "backlog_edited"
+# Where a response keeps what was decoded, what of it was mended, and whether it is still what was received.
+_DECODED, _MENDED, _EDITED, _MISSING = "backlog_body", "backlog_mended", "backlog_edited", "backlog_missing"
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# Half of a surrogate pair is no character: no text that can be encoded has one, so that it marks what has to be mended.
+_HALVES = re.compile("[\ud800-\udfff]")
+_MARK, _UNREADABLE = "\udc00", "\ufffd"
+# A text of JSON; one without an end reaches as far as it can, or a long one would be looked through time and again.
+_JSON_TEXT = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_CONTROL = re.compile("[\x00-\x1f]")
+# What names an entry of a list, the best name first.
+_NAMES = ("issueKey", "projectKey", "id", "version", "number")
 
 
 class TooLarge(requests.RequestException):
@@ -55,11 +67,35 @@ def read_body(response: requests.Response, seconds: float) -> None:
 
 
 def body_of(response: requests.Response) -> Any:
-    """The decoded JSON body, decoded once per response; raises `orjson.JSONDecodeError` when it is not JSON."""
+    """The decoded JSON body, decoded once per response; raises `orjson.JSONDecodeError` when it is not JSON.
+
+    A character that cannot be read becomes U+FFFD: see `mended_in`.
+    """
     memo = response.__dict__
     if _DECODED not in memo:
-        memo[_DECODED] = orjson.loads(response.content)
+        content = response.content
+        try:
+            memo[_DECODED] = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            memo[_DECODED], memo[_MENDED] = _decode_leniently(content, error)
+            mark_edited(response)
     return memo[_DECODED]
+
+
+def mended_in(response: requests.Response) -> list[str]:
+    """The entries of the body's list in which characters had to be mended, by name; the object itself is ""."""
+    mended: list[str] = response.__dict__.get(_MENDED, [])
+    return mended
+
+
+def is_empty(response: requests.Response) -> bool:
+    """Whether the answer holds nothing: no body, or `null`."""
+    return response.status_code == 204 or response.content.strip() in (b"", b"null")
+
+
+def mark_missing(response: requests.Response) -> None:
+    """Note that the answer says that there is no such object, as a 404 does."""
+    response.__dict__[_MISSING] = True
 
 
 def mark_edited(response: requests.Response) -> None:
@@ -68,7 +104,9 @@ def mark_edited(response: requests.Response) -> None:
 
 
 def as_edited(response: requests.Response) -> requests.Response:
-    """The response for whoever decodes it anew: with what its body was edited to, if it was."""
+    """The response for whoever decodes it anew: with what its body was edited to, if it was, or as a 404."""
+    if response.__dict__.get(_MISSING):
+        return response_with(404, response.url, b"")
     if not response.__dict__.get(_EDITED):
         return response
     body = body_of(response)
@@ -86,3 +124,55 @@ def response_with(status: int, url: str, content: bytes) -> requests.Response:
     made.headers["Content-Type"] = "application/json;charset=utf-8"
     made.raw = io.BytesIO(content)
     return made
+
+
+def _decode_leniently(content: bytes, refused: orjson.JSONDecodeError) -> tuple[Any, list[str]]:
+    """The value of JSON whose only fault are characters that cannot be read, and the entries that hold such.
+
+    These are half surrogates, alone as an escape or in pairs as bytes (CESU-8), bytes that are no UTF-8, and control
+    characters that are not escaped. Each becomes U+FFFD. A byte order mark is left out. Raises `refused` when there is
+    more amiss, such as JSON that is cut off.
+
+    Why: one such character in a text that somebody has pasted would cost the whole page, and in the feed every family
+    of objects.
+    """
+    text = content.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+    text = _JSON_TEXT.sub(lambda match: _CONTROL.sub(_MARK, match[0]), text)
+    try:
+        value = json.loads(text, parse_int=_as_orjson_does, parse_constant=_refuse)
+        mended = _mend(value)
+        is_whole = mended == value
+    except (ValueError, RecursionError, OverflowError):
+        raise refused from None
+    if is_whole:
+        if not content.startswith(_BYTE_ORDER_MARK):
+            raise refused
+        return value, []
+    if not isinstance(mended, list):
+        return mended, [""]
+    pairs = zip(mended, value, strict=True)
+    return mended, [_name_of(entry, number) for number, (entry, received) in enumerate(pairs) if entry != received]
+
+
+def _mend(value: Any) -> Any:
+    if isinstance(value, str):
+        return _HALVES.sub(_UNREADABLE, value)
+    if isinstance(value, list):
+        return [_mend(one) for one in value]
+    if isinstance(value, dict):
+        return {_mend(name): _mend(inner) for name, inner in value.items()}
+    return value
+
+
+def _name_of(entry: Any, number: int) -> str:
+    names = (str(entry[name]) for name in _NAMES if entry.get(name) is not None) if isinstance(entry, dict) else ()
+    return next(iter(names), f"entry {number + 1}")
+
+
+def _as_orjson_does(digits: str) -> int | float:
+    number = int(digits)
+    return number if -(2**63) <= number < 2**64 else float(number)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)

@@ -20,10 +20,10 @@ from airbyte_cdk.sources.streams.http.error_handlers import (
     ResponseAction,
 )
 
-from source_backlog.api.bodies import TooLarge, mark_edited
+from source_backlog.api.bodies import TooLarge, is_empty, mark_edited, mark_missing, mended_in
 from source_backlog.api.bodies import body_of as body_of
 from source_backlog.api.limits import limits_of
-from source_backlog.api.shapes import Misshapen, fit
+from source_backlog.api.shapes import Misshapen, fit, has_id, is_single
 from source_backlog.config import other_addresses
 from source_backlog.space import Space
 
@@ -279,27 +279,46 @@ class BacklogErrorHandler(ErrorHandler):
             kind, sent_as = (response.headers.get(name, "") for name in ("Content-Type", "Content-Disposition"))
             if kind.startswith("text/html") and not sent_as:
                 return _retry(f"{self._host} answered {path} with a page instead of a file.")
-        else:
-            try:
-                body = body_of(response)
-            except orjson.JSONDecodeError:
-                body = None
-            if not isinstance(body, dict | list):
-                return _retry(
-                    f"{self._host} answered {path} with something that is not JSON of Backlog. If this persists, "
-                    f"{domain_hint(self._host, 'check')}"
-                )
-            try:
-                gone = fit(body, path)
-            except Misshapen as error:
-                return _retry(
-                    f"{self._host} answered {path} with {error}, as Backlog does not. If this persists, "
-                    f"{domain_hint(self._host, 'check')} If it is right, report the problem."
-                )
-            if gone:
-                mark_edited(response)
-                warn_once(self.api_budget, f"Left out of {path}, because it cannot be read: {gone}.")
+            return ErrorResolution(ResponseAction.SUCCESS)
+        if is_single(path) and path not in BASE_ENDPOINTS and is_empty(response):
+            return self._nothing(response, path)
+        try:
+            body = body_of(response)
+        except orjson.JSONDecodeError:
+            body = None
+        if not isinstance(body, dict | list):
+            return _retry(
+                f"{self._host} answered {path} with something that is not JSON of Backlog. {self._if_this_persists()}"
+            )
+        try:
+            gone = fit(body, path)
+        except Misshapen as error:
+            return _retry(
+                f"{self._host} answered {path} with {error}, as Backlog does not. "
+                f"{self._if_this_persists(' If it is right, report the problem.')}"
+            )
+        for entry in mended_in(response):
+            name = f"{path} {entry}".strip()
+            warn_once(self.api_budget, f"Characters that cannot be read in {name} were replaced by U+FFFD.")
+        if gone:
+            mark_edited(response)
+            warn_once(self.api_budget, f"Left out of {path}, because it cannot be read: {gone}.")
+        if self.api_budget is not None:
+            self.api_budget.answered = True
         return ErrorResolution(ResponseAction.SUCCESS)
+
+    def _nothing(self, response: requests.Response, path: str) -> ErrorResolution:
+        """There is none, as Backlog says it of what a space may have once or not at all, such as a notice."""
+        mark_missing(response)
+        if has_id(path):
+            return self._skip(path, "Backlog answers with nothing. It was deleted or is no longer visible.")
+        return ErrorResolution(ResponseAction.IGNORE)
+
+    def _if_this_persists(self, if_it_is_right: str = "") -> str:
+        # Where other requests are answered, the domain is right.
+        if self.api_budget is not None and self.api_budget.answered:
+            return "Try again later; if this persists, report the problem."
+        return f"If this persists, {domain_hint(self._host, 'check')}{if_it_is_right}"
 
     def _unauthenticated(self) -> ErrorResolution:
         if (self.config.get("credentials") or {}).get("auth_type") == "oauth2.0":
