@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import re
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from integration_tests.commands import Output, assert_readable, command, quickly
 from integration_tests.emulator import Emulator
 from integration_tests.harness import differences
+from source_backlog.api import responses
 from source_backlog.api.client import HOPELESS_AFTER
 
 RETRIES = 6
@@ -225,6 +229,31 @@ def test_a_refused_request_waits_for_the_window_and_goes_on(pauses: list[float])
     assert pauses
     assert max(pauses) <= 4
     assert_no_noise(output)
+
+
+def test_a_full_temporary_disk_stops_nothing(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that is always full, in the place of the file for shared answers."""
+    monkeypatch.setattr(responses.tempfile, "TemporaryFile", lambda **options: io.FileIO("/dev/full", "r+"))
+    output = command("read", emulator.config(), streams=["issues", "issue_attachments", "issue_comments"])
+    complete(emulator, output, "issues")
+    (line,) = output.logs("WARN")
+    assert line.startswith(f"The temporary folder {tempfile.gettempdir()} could not be written to (No space left")
+    assert "0 more were answered with responses already received" in "".join(output.logs("INFO"))
+
+
+def test_a_stream_that_meets_a_full_disk_names_it(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("source_backlog.streams.settings.ProjectRetriever.rows", full)
+    output = command("read", emulator.config(), streams=["projects", "priorities"])
+    assert output.status == 1
+    assert output.rows("priorities")
+    assert output.errors[0]["message"] == (
+        "The stream projects could not write to the disk of this machine (No space left on device). Make room there, "
+        "or name another folder in the environment variable TMPDIR."
+    )
+    assert {error["failure_type"] for error in output.errors} == {"config_error"}
 
 
 def test_failures_of_several_kinds_are_told_apart_in_the_end(emulator: Emulator) -> None:

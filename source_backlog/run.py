@@ -16,6 +16,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.config import check_config
+from source_backlog.disk import MAKE_ROOM, is_of_the_disk, room_in_temporary_folder
 from source_backlog.output import CLOSED_PIPE, speak_utf8
 from source_backlog.source import SourceBacklog
 
@@ -100,9 +101,22 @@ def _end_well(args: list[str]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        known = error if isinstance(error, AirbyteTracedException) else AirbyteTracedException.from_exception(error)
-        known.emit_message()
+        _explained(error).emit_message()
         sys.exit(1)
+
+
+def _explained(error: Exception) -> AirbyteTracedException:
+    """`error` with a sentence for the user."""
+    if isinstance(error, AirbyteTracedException):
+        return error
+    if isinstance(error, OSError) and is_of_the_disk(error):
+        return AirbyteTracedException(
+            message=f"{room_in_temporary_folder(error)} {MAKE_ROOM}",
+            internal_message=repr(error),
+            failure_type=FailureType.config_error,
+            exception=error,
+        )
+    return AirbyteTracedException.from_exception(error)
 
 
 def _run(args: list[str]) -> None:

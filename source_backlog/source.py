@@ -30,6 +30,7 @@ from source_backlog.api.responses import responses_of
 from source_backlog.changes.checkpoints import Checkpoints
 from source_backlog.changes.projects import MISSING
 from source_backlog.config import NormaliseDomain, check_config
+from source_backlog.disk import MAKE_ROOM, of_the_disk_in
 from source_backlog.space import Space, readers_of
 
 # roleType of a user: https://developer.nulab.com/docs/backlog/api/2/get-user-list
@@ -236,7 +237,11 @@ def not_for(role: int | None) -> Iterator[str]:
 def readable(error: AirbyteErrorTraceMessage) -> AirbyteErrorTraceMessage:
     """`error`, in place, without secrets, and with a sentence where the CDK has only the name of an exception."""
     stream = error.stream_descriptor.name if error.stream_descriptor else "a stream"
-    if str(error.message).startswith("An unexpected error occurred in stream"):
+    unexpected = str(error.message).startswith("An unexpected error occurred in stream")
+    if unexpected and (reason := of_the_disk_in(error.internal_message or "")):
+        error.message = f"The stream {stream} could not write to the disk of this machine ({reason}). {MAKE_ROOM}"
+        error.failure_type = FailureType.config_error
+    elif unexpected:
         error.message = (
             f"The stream {stream} met something in Backlog's answers that it cannot read. Please report it, with the "
             "log of this sync."
