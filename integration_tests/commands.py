@@ -19,7 +19,7 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
 
 from integration_tests.harness import configured
-from source_backlog.api import oauth, requester
+from source_backlog.api import client, oauth
 from source_backlog.run import run
 
 
@@ -137,7 +137,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Let no retry sleep, and not validate the manifest anew for each command; gives how long each retry would wait."""
     pauses: list[float] = []
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append)
-    monkeypatch.setattr(requester, "time", clock)
+    monkeypatch.setattr(client, "time", clock)
     monkeypatch.setattr(oauth, "time", clock)
     monkeypatch.setattr(concurrent_declarative_source, "validate_manifest", lambda *anything: None)
     return pauses
