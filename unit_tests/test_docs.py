@@ -95,22 +95,34 @@ def documented() -> dict[str, dict[str, str]]:
     return named
 
 
+def listed(page: Path) -> list[str]:
+    """The streams of a user page's table."""
+    header = "Stream" if page is ENGLISH else "ストリーム"
+    return [code(row[header])[0] for row in table(page, header)]
+
+
 def test_every_stream_is_in_all_places() -> None:
     names = set(manifest_streams())
-    assert names == {path.stem for path in (PACKAGE / "schemas").glob("*.json")}, "schemas"
-    assert names == set(documented()), "docs/streams.md"
-    assert names - NOT_IN_THE_TRUTH == set(EMULATED) - NOT_IN_THE_TRUTH, "the emulator's truth"
+    places = {
+        "source_backlog/schemas/": {path.stem for path in (PACKAGE / "schemas").glob("*.json")},
+        "docs/streams.md": set(documented()),
+        "docs/integrations/sources/backlog.md": set(listed(ENGLISH)),
+        "docs/integrations/sources/backlog.ja.md": set(listed(JAPANESE)),
+        "integration_tests/emulator/truth.py": set(EMULATED) | NOT_IN_THE_TRUTH,
+    }
+    found = [f"{place} lacks {name}" for place, there in places.items() for name in sorted(names - there)]
+    found += [f"{place} has {name}" for place, there in places.items() for name in sorted(there - names)]
+    assert not found, "compared with source_backlog/manifest.yaml"
 
 
 def test_the_readme_counts_the_streams() -> None:
-    assert f"{len(manifest_streams())} typed streams" in (ROOT / "README.md").read_text(encoding="utf-8")
+    number = f"{len(manifest_streams())} typed streams"
+    assert number in (ROOT / "README.md").read_text(encoding="utf-8"), f"README.md does not say: {number}"
 
 
 @pytest.mark.parametrize("page", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
 def test_the_user_page_lists_every_stream_once(page: Path) -> None:
-    header = "Stream" if page is ENGLISH else "ストリーム"
-    listed = [code(row[header])[0] for row in table(page, header)]
-    assert sorted(listed) == sorted(manifest_streams())
+    assert sorted(listed(page)) == sorted(manifest_streams()), page.relative_to(ROOT)
 
 
 @pytest.mark.parametrize("page", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
