@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from integration_tests.emulator import STREAMS as EMULATED
-from source_backlog.source import SourceBacklog
+from integration_tests.emulator import Emulator
+from integration_tests.emulator.api import ROUTES
+from source_backlog.source import MAY_ONLY_VIEW_ISSUES, SourceBacklog, not_for
 from source_backlog.streams.deletions import COMPARED, DELETED_BY_TYPE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,6 +117,27 @@ def test_every_stream_is_in_all_places() -> None:
     assert not found, "compared with source_backlog/manifest.yaml"
 
 
+def test_the_emulator_has_rows_of_every_stream() -> None:
+    emulator = Emulator(seed=7, projects=2, issues=60)
+    without = [name for name in sorted(set(EMULATED) - NOT_IN_THE_TRUTH) if not emulator.truth(name)]
+    assert not without, "integration_tests/emulator/generator.py makes nothing of these"
+
+
+def test_the_emulator_serves_every_endpoint() -> None:
+    served = {anonymous(route.pattern) for routes in ROUTES.values() for route in routes}
+    read = {anonymous(path) for row in documented().values() for path in code(row["Endpoint"])}
+    assert not read - served, "not in integration_tests/emulator/endpoints/"
+
+
+def test_check_says_what_a_role_cannot_read() -> None:
+    said = " ".join(not_for(MAY_ONLY_VIEW_ISSUES))
+    named = set(re.findall(r"\w+", said))
+    if "all pull_request streams" in said:
+        named |= {name for name in documented() if name.startswith("pull_request")}
+    limited = {name for name, row in documented().items() if row["Role"] != "all"}
+    assert not limited - named, "not named by not_for in source_backlog/source.py"
+
+
 def test_the_readme_counts_the_streams() -> None:
     number = f"{len(manifest_streams())} typed streams"
     assert number in (ROOT / "README.md").read_text(encoding="utf-8"), f"README.md does not say: {number}"
@@ -136,6 +159,7 @@ def test_the_user_page_says_which_streams_are_incremental(page: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(manifest_streams()))
 def test_key_cursor_and_endpoints_are_those_of_the_manifest(name: str) -> None:
+    assert name in documented(), "docs/streams.md"
     stream, row = manifest_streams()[name], documented()[name]
     key = stream["primary_key"]
     assert code(row["Primary key"]) == [", ".join(key) if isinstance(key, list) else key]

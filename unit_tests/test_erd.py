@@ -64,10 +64,13 @@ def test_a_stream_that_is_missing_somewhere_is_named(erd: ModuleType, monkeypatc
     monkeypatch.setattr(erd, "read_families", lambda: families)
     with pytest.raises(ValueError) as error:
         erd.render()
-    assert str(error.value) == (
-        "source_backlog/schemas/ lacks document_stars; source_backlog/manifest.yaml lacks document_stars; "
-        "docs/streams.md lacks wiki_tags"
-    )
+    message = str(error.value)
+    for said in (
+        "source_backlog/schemas/ lacks document_stars",
+        "source_backlog/manifest.yaml lacks document_stars",
+        "docs/streams.md lacks wiki_tags",
+    ):
+        assert said in message
 
 
 def test_every_relation_joins_two_tables(erd: ModuleType) -> None:
