@@ -81,10 +81,15 @@ SPECIAL_KEYS = {
 }
 # Shared shape of an object column -> table that its `id` refers to.
 SHAPES = {
+    "document": "documents",
+    "document_comment": "document_comments",
     "document_user": "users",
+    "issue_comment": "issue_comments",
     "issue_reference": "issues",
     "issue_type": "issue_types",
     "project": "projects",
+    "pull_request": "pull_requests",
+    "pull_request_comment": "pull_request_comments",
     "status": "statuses",
     "user": "users",
 }
