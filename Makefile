@@ -19,7 +19,7 @@ DOTS := awk '/^ *Collecting |^ *Requirement already/ { printf "."; fflush() } \
 	/^Installing collected/ { printf " installing"; fflush() } END { print "" }'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sync config-given test lint format form image benchmark constraints clean
+.PHONY: help demo sync config-given unit test lint format form image benchmark constraints clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ sync: config-given $(INSTALLED) ## Read a real space into backlog.duckdb: make s
 
 config-given:
 	@test -n "$(CONFIG)" || { echo "Which space? make sync CONFIG=secrets/config.json" >&2; exit 2; }
+
+unit: $(INSTALLED) ## The unit tests alone, in less than a minute
+	@$(PYTHON) -m pytest $(PARALLEL) unit_tests $(PYTEST_ARGS)
 
 test: lint ## Run every check: lint, types, unit tests, emulator, standard tests
 	@$(PYTHON) -m pytest $(PARALLEL) $(PYTEST_ARGS)
