@@ -10,8 +10,9 @@ INSTALLED := $(VENV)/.installed
 LOG := $(VENV)/install.log
 IMAGE := airbyte/source-backlog:dev
 PYTEST_ARGS :=
-# Two files at a time, since most tests keep one core busy; in the order of integration_tests/conftest.py, slow ones first.
-PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# For two cores: a test keeps one busy, and some only wait, for a window of the rate limit or an installation. The files
+# go out in the order of integration_tests/conftest.py, slow ones first.
+PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # pip's stream of lines becomes one dot per package; the whole of it is kept in the log,
 # whose end is shown if pip fails.
