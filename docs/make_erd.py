@@ -1,11 +1,14 @@
-"""Write docs/erd.md, the diagrams of the warehouse tables, from the schemas and the manifest.
+"""Write docs/erd.md, the diagrams of the warehouse tables, from the schemas, the manifest and docs/streams.md.
 
-Run `python docs/make_erd.py` after a change of a schema or of a primary key; a unit test fails until it is
-done. Primary keys come from the manifest. Relations follow from the names of id columns (`issueId` refers to
-`issues`) and from the shared shape of an object column (a `user.json` object refers to `users`).
+Run `python docs/make_erd.py` after a change of a schema, of a primary key or of the tables in docs/streams.md; a
+unit test fails until it is done. Each section of docs/streams.md becomes a diagram of the tables that it lists.
+Primary keys come from the manifest. Relations follow from the names of id columns (`issueId` refers to `issues`)
+and from the shared shape of an object column (a `user.json` object refers to `users`).
 """
 
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,28 +18,8 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 ROOT = Path(__file__).parents[1]
 MANIFEST = ROOT / "source_backlog" / "manifest.yaml"
 SCHEMAS = ROOT / "source_backlog" / "schemas"
+REFERENCE = ROOT / "docs" / "streams.md"
 TARGET = ROOT / "docs" / "erd.md"
-
-# Title of a diagram -> its tables.
-FAMILIES = {
-    "Space": "space space_notification space_disk_usage licence rate_limit priorities resolutions",
-    "People": "users myself teams team_members user_stars",
-    "Projects": """projects project_users project_administrators project_teams statuses issue_types categories
-        versions custom_fields custom_field_items webhooks shared_files""",
-    "Issues": """issues issue_custom_field_values issue_categories issue_versions issue_milestones
-        issue_attachments issue_shared_files issue_stars issue_participants related_issues""",
-    "Issue comments and history": """issue_comments issue_changelogs issue_comment_notifications
-        issue_comment_stars""",
-    "Wiki": "wikis wiki_history wiki_tags wiki_attachments wiki_shared_files wiki_stars",
-    "Documents": "documents document_tree document_comments document_attachments document_tags",
-    "Git": """git_repositories pull_requests pull_request_attachments pull_request_comments
-        pull_request_changelogs pull_request_comment_notifications pull_request_comment_stars""",
-    "The key's own user": """notifications watchings recently_viewed_issues recently_viewed_projects
-        recently_viewed_wikis""",
-    "Change feed": "activities deletions",
-    "Files": """issue_attachment_files wiki_attachment_files document_attachment_files
-        shared_file_contents""",
-}
 
 # Columns that are shown although they are no keys: what a reader knows a table by.
 MAIN_COLUMNS = """
@@ -98,10 +81,15 @@ SPECIAL_KEYS = {
 }
 # Shared shape of an object column -> table that its `id` refers to.
 SHAPES = {
+    "document": "documents",
+    "document_comment": "document_comments",
     "document_user": "users",
+    "issue_comment": "issue_comments",
     "issue_reference": "issues",
     "issue_type": "issue_types",
     "project": "projects",
+    "pull_request": "pull_requests",
+    "pull_request_comment": "pull_request_comments",
     "status": "statuses",
     "user": "users",
 }
@@ -176,6 +164,22 @@ def read_primary_keys() -> dict[str, list[str]]:
         key = settings["primary_key"]
         keys[settings["name"]] = [key] if isinstance(key, str) else list(key)
     return keys
+
+
+def read_families() -> dict[str, list[str]]:
+    """Heading in docs/streams.md -> the streams of the tables below it that are headed `Stream`."""
+    families: dict[str, list[str]] = {}
+    heading, listed = "", False
+    for line in REFERENCE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            heading = line.lstrip("# ")
+        elif line.startswith("| Stream |"):
+            listed = True
+        elif not line.startswith("|"):
+            listed = False
+        elif listed and (row := re.match(r"\| `(\w+)` \|", line)):
+            families.setdefault(heading, []).append(row[1])
+    return families
 
 
 def parent_of(table: str, name: str, column: dict[str, Any]) -> str | None:
@@ -258,11 +262,19 @@ def _line(relation: Relation) -> str:
 
 def render() -> str:
     """The text of docs/erd.md."""
-    tables, keys = read_tables(), read_primary_keys()
+    tables, keys, families = read_tables(), read_primary_keys(), read_families()
+    places = {
+        "source_backlog/schemas/": set(tables),
+        "source_backlog/manifest.yaml": set(keys),
+        "docs/streams.md": {name for members in families.values() for name in members},
+    }
+    everything = set().union(*places.values())
+    missing = [f"{place} lacks {name}" for place, names in places.items() for name in sorted(everything - names)]
+    if missing:
+        raise ValueError("; ".join(missing))
     relations = read_relations(tables, keys)
     parts = [INTRODUCTION]
-    for family, names in FAMILIES.items():
-        members = names.split()
+    for family, members in families.items():
         lines = [line for name in members for line in _entity(name, tables[name], keys[name])]
         lines += [_line(relation) for name in members for relation in relations if relation.child == name]
         parts.append("\n".join([f"## {family}\n", "```mermaid", "erDiagram", *lines, "```", ""]))
@@ -270,4 +282,7 @@ def render() -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(render(), encoding="utf-8")
+    try:
+        TARGET.write_text(render(), encoding="utf-8")
+    except ValueError as error:
+        sys.exit(str(error))

@@ -16,10 +16,9 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
-from airbyte_cdk.sources.declarative import concurrent_declarative_source
 
 from integration_tests.harness import configured
-from source_backlog.api import oauth, requester
+from source_backlog.api import client, oauth
 from source_backlog.run import run
 
 
@@ -134,12 +133,11 @@ def _captured(arguments: list[str], directory: Path) -> Output:
 
 
 def quickly(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let no retry sleep, and not validate the manifest anew for each command; gives how long each retry would wait."""
+    """Let no retry sleep; gives how long each retry would wait."""
     pauses: list[float] = []
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append)
-    monkeypatch.setattr(requester, "time", clock)
+    monkeypatch.setattr(client, "time", clock)
     monkeypatch.setattr(oauth, "time", clock)
-    monkeypatch.setattr(concurrent_declarative_source, "validate_manifest", lambda *anything: None)
     return pauses
 
 

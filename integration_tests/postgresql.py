@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -22,16 +23,19 @@ PASSWORD = "p@ss/w:rd %41?#"
 
 def _binaries() -> Path:
     """The folder with `initdb`; installs Debian's package if it is missing and this process may."""
-    for attempt in (1, 2):
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-        if found or (program := shutil.which("initdb")):
-            return (found[-1] if found else Path(str(program))).parent
-        if attempt == 1 and os.geteuid() == 0 and shutil.which("apt-get"):
-            for command in (
-                ["apt-get", "update"],
-                ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"],
-            ):
-                subprocess.run(command, capture_output=True, check=False, timeout=300)
+    # apt-get does not wait for the one of another worker of pytest: one at a time, and the next finds it installed.
+    with (Path(tempfile.gettempdir()) / "source-backlog-apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for attempt in (1, 2):
+            found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+            if found or (program := shutil.which("initdb")):
+                return (found[-1] if found else Path(str(program))).parent
+            if attempt == 1 and os.geteuid() == 0 and shutil.which("apt-get"):
+                for command in (
+                    ["apt-get", "update"],
+                    ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"],
+                ):
+                    subprocess.run(command, capture_output=True, check=False, timeout=300)
     pytest.skip("PostgreSQL is not installed, and only root on Debian or Ubuntu can install it here")
 
 

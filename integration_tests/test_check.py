@@ -225,7 +225,7 @@ def test_an_unreachable_network() -> None:
 
 
 def test_a_host_that_does_not_answer(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("source_backlog.api.requester.QUICK_TIMEOUT_SECONDS", (0.3, 0.3))
+    monkeypatch.setattr("source_backlog.api.client.QUICK_TIMEOUT_SECONDS", (0.3, 0.3))
     emulator.faults.add(".*", kind="hang", seconds=1.5, times=None)
     assert "did not answer users/myself in time." in failed(emulator.config())
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import re
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from integration_tests.commands import Output, assert_readable, command, quickly
 from integration_tests.emulator import Emulator
 from integration_tests.harness import differences
-from source_backlog.api.requester import HOPELESS_AFTER
+from source_backlog.api import responses
+from source_backlog.api.client import HOPELESS_AFTER
 
 RETRIES = 6
 TRANSIENT = ["html", "invalid_json", "empty", "truncate", "reset", "status"]
@@ -98,6 +104,33 @@ def test_what_stays_broken_ends_in_a_transient_error_that_names_the_path(
     assert state["stream"]["stream_state"] == {"states": []}
 
 
+@pytest.mark.parametrize("answer", [{"kind": "empty"}, {"kind": "empty", "status": 204}, {"body": "null"}])
+def test_an_object_that_is_answered_with_nothing_gives_no_row(
+    emulator: Emulator, answer: dict[str, Any], pauses: list[float]
+) -> None:
+    streams = ["space_notification", "space_disk_usage", "licence", "rate_limit"]
+    for path in ("space/notification", "space/diskUsage", "space/licence", "rateLimit"):
+        emulator.faults.add(f"/api/v2/{path}$", times=None, **{"status": 200, **answer})
+    output = command("read", emulator.config(), streams=[*streams, "statuses"])
+    assert (output.status, output.errors, output.stderr) == (0, [], "")
+    assert [stream for stream in streams if output.rows(stream)] == []
+    assert output.rows("statuses")
+    assert pauses == []
+    assert output.logs("WARN") == []
+
+
+@pytest.mark.parametrize("answer", [{"kind": "empty"}, {"kind": "empty", "status": 204}, {"body": "null"}])
+def test_a_list_that_is_answered_with_nothing_is_an_error_which_is_not_blamed_on_the_domain(
+    emulator: Emulator, answer: dict[str, Any]
+) -> None:
+    emulator.faults.add("/statuses$", times=None, **{"status": 200, **answer})
+    output = command("read", emulator.config(), streams=["statuses"])
+    assert output.status == 1
+    message = output.errors[0]["message"]
+    said = "with something that is not JSON of Backlog. Try again later; if this persists, report the problem."
+    assert re.fullmatch(rf"127\.0\.0\.1:\d+ answered projects/\d+/statuses {re.escape(said)}", message)
+
+
 def test_other_json_is_not_an_empty_space(emulator: Emulator) -> None:
     """A server that answers everything with the same object: no rows, and no success."""
     emulator.faults.add(".*", body={"hello": "world"}, status=200, times=None)
@@ -151,7 +184,7 @@ def test_a_server_that_hangs_is_asked_again(emulator: Emulator) -> None:
 
 def test_a_body_that_drips_does_not_hold_the_sync_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte comes in time for `requests`, and the page never ends."""
-    monkeypatch.setattr("source_backlog.api.requester.BODY_SECONDS", 0.4)
+    monkeypatch.setattr("source_backlog.api.client.BODY_SECONDS", 0.4)
     listening = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 
@@ -174,7 +207,7 @@ def test_a_body_that_drips_does_not_hold_the_sync_for_ever(monkeypatch: pytest.M
             threading.Thread(target=drip, args=(connection,), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
-    monkeypatch.setattr("source_backlog.api.requester.BacklogSession._learn_the_limits", lambda *rest: None)
+    monkeypatch.setattr("source_backlog.api.client.BacklogSession._learn_the_limits", lambda *rest: None)
     given = {
         "domain": f"127.0.0.1:{listening.getsockname()[1]}",
         "credentials": {"auth_type": "api_key", "api_key": "a-key-of-some-length"},
@@ -196,6 +229,31 @@ def test_a_refused_request_waits_for_the_window_and_goes_on(pauses: list[float])
     assert pauses
     assert max(pauses) <= 4
     assert_no_noise(output)
+
+
+def test_a_full_temporary_disk_stops_nothing(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that is always full, in the place of the file for shared answers."""
+    monkeypatch.setattr(responses.tempfile, "TemporaryFile", lambda **options: io.FileIO("/dev/full", "r+"))
+    output = command("read", emulator.config(), streams=["issues", "issue_attachments", "issue_comments"])
+    complete(emulator, output, "issues")
+    (line,) = output.logs("WARN")
+    assert line.startswith(f"The temporary folder {tempfile.gettempdir()} could not be written to (No space left")
+    assert "0 more were answered with responses already received" in "".join(output.logs("INFO"))
+
+
+def test_a_stream_that_meets_a_full_disk_names_it(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("source_backlog.streams.settings.ProjectRetriever.rows", full)
+    output = command("read", emulator.config(), streams=["projects", "priorities"])
+    assert output.status == 1
+    assert output.rows("priorities")
+    assert output.errors[0]["message"] == (
+        "The stream projects could not write to the disk of this machine (No space left on device). Make room there, "
+        "or name another folder in the environment variable TMPDIR."
+    )
+    assert {error["failure_type"] for error in output.errors} == {"config_error"}
 
 
 def test_failures_of_several_kinds_are_told_apart_in_the_end(emulator: Emulator) -> None:

@@ -27,6 +27,8 @@ from integration_tests.histories import (
     quick,
 )
 
+pytestmark = pytest.mark.slow
+
 HISTORIES = int(os.environ.get("HISTORIES", "0"))
 
 # The streams that are read by id alone, behind the last one.

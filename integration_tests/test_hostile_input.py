@@ -311,6 +311,52 @@ def test_issues_of_odd_but_readable_shapes_are_all_read(
         assert {type(row["id"]) for row in output.rows("issues")} == {int}
 
 
+BROKEN = {
+    "half a surrogate pair": rb"cut \ud83c",
+    "CESU-8": b"\xed\xa0\xbc\xed\xbe\x89",
+    "a control character": b"a\x0bb",
+    "a byte of another encoding": b"caf\xe9",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(
+    ("path", "streams"),
+    [
+        ("/api/v2/issues$", ["issues", "issue_attachments"]),
+        ("/api/v2/space/activities$", ["activities", "issues", "wikis", "deletions"]),
+        ("/statuses$", ["statuses"]),
+        ("/wikis/\\d+$", ["wikis"]),
+    ],
+    ids=["a list with several readers", "the feed", "a list of the CDK", "an object"],
+)
+def test_a_character_that_cannot_be_read_costs_no_row(
+    emulator: Emulator, answers: Callable[..., Counter[str]], path: str, streams: list[str], text: bytes
+) -> None:
+    def broken(body: Any) -> bytes:
+        entries = body if isinstance(body, list) else [body]
+        if entries:
+            entries[len(entries) // 2]["extra"] = "BROKEN"
+        return json.dumps(body).encode().replace(b"BROKEN", text)
+
+    clean = command("read", emulator.config(), streams=streams)
+    counts = answers(broken, path)
+    output = command("read", emulator.config(), streams=streams)
+    assert counts["changed"]
+    assert_calm(output)
+    assert (output.status, output.errors) == (0, [])
+    for stream in streams:
+        assert len(output.rows(stream)) == len(clean.rows(stream)) > 0
+    lines = output.logs("WARN")
+    assert lines
+    assert len(lines) == len(set(lines)) <= counts["changed"]
+    for line in lines:
+        assert re.fullmatch(r"Characters that cannot be read in \S+( \S+)? were replaced by U\+FFFD\.", line)
+    # Half a surrogate pair could not be loaded by anybody: neither as it is, nor as an escape.
+    output.stdout.encode()
+    assert not re.search(r"\\\\u[dD][89a-fA-F]", output.stdout)
+
+
 @pytest.mark.parametrize("depth", [100, 250, 1_000, 1_020, 5_000, 100_000])
 def test_deep_nesting_is_read_or_named(emulator: Emulator, answers: Callable[..., Counter[str]], depth: int) -> None:
     nested = b"[" * depth + b"]" * depth
@@ -343,7 +389,7 @@ def test_a_page_of_50_mib_is_read(emulator: Emulator, answers: Callable[..., Cou
 def test_a_body_without_end_is_not_read_into_memory(
     emulator: Emulator, answers: Callable[..., Counter[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("source_backlog.api.requester.LARGEST_BODY_BYTES", 2**20)
+    monkeypatch.setattr("source_backlog.api.bodies.LARGEST_BODY_BYTES", 2**20)
     answers(lambda body: b"[" + b" " * (5 * 2**20) + b"]", r"/priorities$")
     output = command("read", emulator.config(), streams=["priorities"])
     assert output.status == 1

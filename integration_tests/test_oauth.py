@@ -293,11 +293,12 @@ def test_the_form_works_without_airbytes_own_button(emulator: Emulator) -> None:
 
 def test_the_tokens_of_two_streams_are_the_same_object(emulator: Emulator) -> None:
     source = SourceBacklog(config=emulator.oauth_config())
-    streams = [stream for stream in source.streams({}) if stream.name in ("issues", "users")]
-    tokens = [
-        stream._stream_partition_generator._partition_factory._retriever.requester.get_authenticator()  # type: ignore[attr-defined]
-        for stream in streams
+    streams: dict[str, Any] = {stream.name: stream for stream in source.streams({})}
+    requesters = [
+        streams["issues"].cursor.requester,
+        streams["users"]._stream_partition_generator._partition_factory._retriever.requester,
     ]
+    tokens = [requester.get_authenticator() for requester in requesters]
     assert all(isinstance(each, RotatingTokens) for each in tokens)
     assert len({id(each.config) for each in tokens}) == 1
 

@@ -31,9 +31,10 @@ PACKAGES = ["fakesnow[server]==0.12.1", "snowflake-connector-python<5"]
 def _program() -> Path:
     program = ENVIRONMENT / "bin" / "fakesnow"
     if not program.exists():
+        # Without a pip of its own, and without compiling what is never imported: a third less time.
         for command in (
-            [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)],
-            [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "-q", *PACKAGES],
+            [sys.executable, "-m", "venv", "--clear", "--without-pip", str(ENVIRONMENT)],
+            [sys.executable, "-m", "pip", "--python", str(ENVIRONMENT), "install", "-q", "--no-compile", *PACKAGES],
         ):
             result = subprocess.run(command, capture_output=True, text=True, timeout=300)
             if result.returncode:

@@ -1,12 +1,13 @@
 """Entry point of the console script `source-backlog`."""
 
+import contextlib
 import gc
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, cast
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import PRINT_BUFFER
@@ -15,6 +16,8 @@ from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.config import check_config
+from source_backlog.disk import MAKE_ROOM, is_of_the_disk, room_in_temporary_folder
+from source_backlog.output import CLOSED_PIPE, speak_utf8
 from source_backlog.source import SourceBacklog
 
 # A shorter text is no key, and to mask it everywhere would garble the messages.
@@ -68,6 +71,7 @@ class ForPeople(logging.Filter):
 
 def run() -> None:
     """Run one command of the Airbyte protocol with the arguments of the process."""
+    speak_utf8()
     # Records are trees without cycles: looking for cycles in them took a fifth of the CPU time (docs/performance.md).
     gc.set_threshold(100_000, 50, 50)
     # As the first process of a container Python has no default for SIGTERM, and exit() would wait for the workers.
@@ -75,17 +79,44 @@ def run() -> None:
     for_people = ForPeople()
     for handler in logging.getLogger().handlers:
         handler.addFilter(for_people)
+    # A line of the log that cannot be written is no reason to print how that came about.
+    verbose, logging.raiseExceptions = logging.raiseExceptions, False
     try:
-        _run(sys.argv[1:])
+        _end_well(sys.argv[1:])
+    except BrokenPipeError:
+        # As for SIGTERM: exit() would wait for the workers, and they for somebody who reads their records.
+        os._exit(CLOSED_PIPE)
+    finally:
+        logging.raiseExceptions = verbose
+        for handler in logging.getLogger().handlers:
+            handler.removeFilter(for_people)
+
+
+def _end_well(args: list[str]) -> None:
+    """Run a command to an end that people and platforms understand; raises `BrokenPipeError` when nobody reads on."""
+    try:
+        _run(args)
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        known = error if isinstance(error, AirbyteTracedException) else AirbyteTracedException.from_exception(error)
-        known.emit_message()
+        _explained(error).emit_message()
         sys.exit(1)
-    finally:
-        for handler in logging.getLogger().handlers:
-            handler.removeFilter(for_people)
+
+
+def _explained(error: Exception) -> AirbyteTracedException:
+    """`error` with a sentence for the user."""
+    if isinstance(error, AirbyteTracedException):
+        return error
+    if isinstance(error, OSError) and is_of_the_disk(error):
+        return AirbyteTracedException(
+            message=f"{room_in_temporary_folder(error)} {MAKE_ROOM}",
+            internal_message=repr(error),
+            failure_type=FailureType.config_error,
+            exception=error,
+        )
+    return AirbyteTracedException.from_exception(error)
 
 
 def _run(args: list[str]) -> None:
@@ -94,8 +125,9 @@ def _run(args: list[str]) -> None:
     catalog = _read("catalog", getattr(parsed, "catalog", None), SourceBacklog.read_catalog)
     state = _read("state", getattr(parsed, "state", None), SourceBacklog.read_state)
     source = SourceBacklog(catalog, config, state, config_path=getattr(parsed, "config", None))
-    with PRINT_BUFFER:
-        for message in Entrypoint(source).run(parsed):
+    # Closed in any case: the CDK keeps the config in a folder while the command runs.
+    with contextlib.closing(cast(Generator[str, None, None], Entrypoint(source).run(parsed))) as messages, PRINT_BUFFER:
+        for message in messages:
             # One write per line: other threads write too.
             print(f"{message}\n", end="")
 

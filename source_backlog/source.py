@@ -1,8 +1,8 @@
 """The source: the manifest, run by the CDK, with one `Space` for all its streams."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, cast
 
 from airbyte_cdk.models import (
     AirbyteCatalog,
@@ -14,18 +14,23 @@ from airbyte_cdk.models import (
     FailureType,
     Status,
 )
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.cursor import CursorField
 from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
+from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
+from airbyte_cdk.sources.streams.concurrent.partitions.partition_generator import PartitionGenerator
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.errors import domain_hint
 from source_backlog.api.limits import limits_of
 from source_backlog.api.responses import responses_of
+from source_backlog.changes.checkpoints import Checkpoints
 from source_backlog.changes.projects import MISSING
-from source_backlog.config import check_config
+from source_backlog.config import NormaliseDomain, check_config
+from source_backlog.disk import MAKE_ROOM, of_the_disk_in
 from source_backlog.space import Space, readers_of
 
 # roleType of a user: https://developer.nulab.com/docs/backlog/api/2/get-user-list
@@ -47,11 +52,16 @@ class SourceBacklog(YamlDeclarativeSource):
         state: list[AirbyteStateMessage] | None = None,
         config_path: str | None = None,
     ) -> None:
+        self._given = catalog, state
+        # The config in its shape, before the CDK brings its own copy into the same shape.
+        self.config: dict[str, Any] = dict(config or {})
+        NormaliseDomain().transform(self.config)
         super().__init__(
-            path_to_yaml="manifest.yaml", catalog=catalog, config=config, state=state, config_path=config_path
+            path_to_yaml="manifest.yaml", catalog=catalog, config=self.config, state=state, config_path=config_path
         )
         # The CDK fills its queue with up to 10,000 records before it prints them: a hundred MiB of issues.
         self._concurrent_source._queue.maxsize = QUEUED_RECORDS
+        self._states = ConnectorStateManager(state)
         self._selected = [configured.stream.name for configured in catalog.streams] if catalog else []
         self._only: Collection[str] | None = None
         self._checking = False
@@ -61,37 +71,52 @@ class SourceBacklog(YamlDeclarativeSource):
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """The config that the commands use.
 
-        `airbyte-cdk connector test` builds a source before it knows the config: bound here, if it is not yet.
+        `airbyte-cdk connector test` builds a source before it knows the config: built anew here, if it has none.
         """
-        if not self._config:
-            self._config = self._config_for_validation = self._migrate_and_transform_config(None, config) or {}
+        if not self.config:
+            catalog, state = self._given
+            SourceBacklog.__init__(self, catalog, config, state)
         configured: Mapping[str, Any] = super().configure(config, temp_dir)
         return configured
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
         """All streams of the manifest, sharing one new `Space`, with `Checkpoints` as the cursor where it is one."""
-        check_config(self._config)
+        check_config(self.config)
         self.space = self._new_space()
         self.space.discovering = self._discovering
         # The factory hands this to every component that has a field `api_budget`: see `Space`.
         self._constructor._api_budget = self.space  # type: ignore[assignment]
         # The CDK builds all streams of the manifest, whatever is selected: most of the start-up time.
-        declared = self._source_config["streams"]
-        self._source_config["streams"] = [one for one in declared if self._only is None or one["name"] in self._only]
+        manifest = cast(dict[str, Any], self.resolved_manifest)
+        declared = manifest["streams"]
+        manifest["streams"] = [one for one in declared if self._only is None or one["name"] in self._only]
         try:
             streams = super().streams(config)
         finally:
-            self._source_config["streams"] = declared
-        for stream in streams:
-            cursor = self.space.cursors.get(stream.name)
-            if cursor is not None and isinstance(stream, DefaultStream):
-                # The CDK has no way to declare a cursor class of one's own, nor files without its `FileUploader`: see
-                # `Checkpoints` and `FileRetriever`.
-                cursor.bind(self._connector_state_manager, self._message_repository)
-                stream._cursor = cursor
-                stream._cursor_field = CursorField(cursor.cursor_field)
-                stream._supports_file_transfer = stream.name in self.space.file_streams
-        return streams
+            manifest["streams"] = declared
+        keys = {one["name"]: one["primary_key"] for one in declared}
+        return [self._with_checkpoints(stream, keys[stream.name]) for stream in streams]
+
+    def _with_checkpoints(self, stream: AbstractStream, key: str | list[str]) -> AbstractStream:
+        """`stream`, built anew around its `Checkpoints` if it has some.
+
+        Why: the CDK has no way to declare a cursor class of one's own, nor files without its `FileUploader`: see
+        `Checkpoints` and `FileRetriever`.
+        """
+        cursor: Checkpoints | None = self.space.cursors.get(stream.name)
+        if cursor is None:
+            return stream
+        cursor.bind(self._states, self._constructor.get_message_repository())
+        return DefaultStream(
+            partition_generator=PartitionsOf(stream),
+            name=stream.name,
+            json_schema=stream.get_json_schema,
+            primary_key=[key] if isinstance(key, str) else key,
+            cursor_field=CursorField(cursor.cursor_field),
+            logger=LOGGER,
+            cursor=cursor,
+            supports_file_transfer=stream.name in self.space.file_streams,
+        )
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
         """The catalog of all streams; asks Backlog only for what the options make depend on it."""
@@ -145,14 +170,14 @@ class SourceBacklog(YamlDeclarativeSource):
 
     def _introduce(self) -> None:
         """Log whose key it is and what it can see; raises `AirbyteTracedException` when it can see nothing."""
-        streams = {stream.name: stream for stream in self.streams(self._config)}
+        streams = {stream.name: stream for stream in self.streams(self.config)}
 
         def rows(name: str) -> list[Mapping[str, Any]]:
             return [record.data for partition in streams[name].generate_partitions() for record in partition.read()]
 
         me, space = ((*rows(name), {})[0] for name in ("myself", "space"))
         if "id" not in me or "spaceKey" not in space:
-            host = self._config["domain"]
+            host = self.config["domain"]
             raise AirbyteTracedException(
                 message=f"{host} answers, but not as a Backlog space does. {domain_hint(host)}",
                 failure_type=FailureType.config_error,
@@ -169,13 +194,24 @@ class SourceBacklog(YamlDeclarativeSource):
             LOGGER.info(line)
 
     def _new_space(self) -> Space:
-        workers, share = self._config.get("num_workers"), self._config.get("request_share_percent")
+        workers, share = self.config.get("num_workers"), self.config.get("request_share_percent")
         return Space(
             num_workers=workers if isinstance(workers, int) and workers >= 2 else 4,
             share_percent=share if isinstance(share, int) and 1 <= share <= 100 else 90,
-            endpoints=readers_of(self._source_config["streams"], self._selected),
+            endpoints=readers_of(self.resolved_manifest["streams"], self._selected),
             quick=self._checking,
         )
+
+
+class PartitionsOf(PartitionGenerator):
+    """The partitions of a stream as the CDK has built it, for one that is built anew."""
+
+    def __init__(self, stream: AbstractStream) -> None:
+        self.stream = stream
+
+    def generate(self) -> Iterable[Partition]:
+        """The partitions, one after the other."""
+        return self.stream.generate_partitions()
 
 
 def not_for(role: int | None) -> Iterator[str]:
@@ -201,7 +237,11 @@ def not_for(role: int | None) -> Iterator[str]:
 def readable(error: AirbyteErrorTraceMessage) -> AirbyteErrorTraceMessage:
     """`error`, in place, without secrets, and with a sentence where the CDK has only the name of an exception."""
     stream = error.stream_descriptor.name if error.stream_descriptor else "a stream"
-    if str(error.message).startswith("An unexpected error occurred in stream"):
+    unexpected = str(error.message).startswith("An unexpected error occurred in stream")
+    if unexpected and (reason := of_the_disk_in(error.internal_message or "")):
+        error.message = f"The stream {stream} could not write to the disk of this machine ({reason}). {MAKE_ROOM}"
+        error.failure_type = FailureType.config_error
+    elif unexpected:
         error.message = (
             f"The stream {stream} met something in Backlog's answers that it cannot read. Please report it, with the "
             "log of this sync."

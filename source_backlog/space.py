@@ -63,6 +63,8 @@ class Space:
         self.probed: set[str] = set()
         # Endpoint -> how many requests in a row have failed for good, and how: see `BacklogClient`.
         self.failing: dict[str, tuple[int, AirbyteTracedException]] = {}
+        # Whether a request of this sync was answered as Backlog does: then the domain is right.
+        self.answered = False
         # The OAuth tokens of this sync that Backlog has accepted at least once, an hour each.
         self.accepted_tokens: set[str | bytes] = set()
         self._readers = collections.Counter(endpoint_of(endpoint) for endpoint in endpoints)

@@ -1,15 +1,27 @@
 """What each answer of Backlog leads to: the table of `BacklogErrorHandler`, row by row."""
 
 import json
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import requests
+import urllib3.exceptions
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 
-from source_backlog.api.errors import BacklogErrorHandler, UntilTheWindowEnds, error_of, path_of
+from source_backlog.api.bodies import TooLarge, as_edited
+from source_backlog.api.errors import (
+    BacklogErrorHandler,
+    Meaning,
+    NoAnswer,
+    UntilTheWindowEnds,
+    error_of,
+    meaning_of,
+    path_of,
+    reason_of,
+)
 from source_backlog.api.limits import limits_of
 from source_backlog.space import Space
 
@@ -112,6 +124,81 @@ def test_every_row_of_the_table(
 
 
 @pytest.mark.parametrize(
+    ("status", "code", "meaning"),
+    [
+        (200, None, Meaning.USABLE),
+        (299, 5, Meaning.USABLE),
+        (300, None, Meaning.REDIRECTED),
+        (399, 13, Meaning.REDIRECTED),
+        (429, None, Meaning.TOO_MANY),
+        (429, 3, Meaning.TOO_MANY),
+        (500, 13, Meaning.TOO_MANY),
+        (408, 3, Meaning.OVERLOADED),
+        (500, 3, Meaning.OVERLOADED),
+        (599, 6, Meaning.OVERLOADED),
+        (404, 3, Meaning.EXPIRED),
+        (404, 4, Meaning.NOT_FROM_HERE),
+        (404, 12, Meaning.NEEDS_MFA),
+        (404, 2, Meaning.REFUSED),
+        (401, 5, Meaning.REFUSED),
+        (402, None, Meaning.REFUSED),
+        (403, None, Meaning.REFUSED),
+        (403, 6, Meaning.MISSING),
+        (403, 11, Meaning.REJECTED),
+        (401, 6, Meaning.UNAUTHENTICATED),
+        (401, None, Meaning.UNAUTHENTICATED),
+        (404, None, Meaning.MISSING),
+        (404, 99, Meaning.MISSING),
+        (400, 6, Meaning.MISSING),
+        (400, None, Meaning.REJECTED),
+        (100, None, Meaning.REJECTED),
+    ],
+)
+def test_status_and_code_decide_and_the_first_row_that_fits_counts(
+    status: int, code: int | None, meaning: Meaning
+) -> None:
+    assert meaning_of(status, code) is meaning
+
+
+def within(outer: Exception, inner: Exception) -> Exception:
+    """`outer` as `requests` raises it around what it caught."""
+    outer.args = (inner,)
+    return outer
+
+
+REFUSED = urllib3.exceptions.NewConnectionError(None, "refused")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (None, NoAnswer.UNREACHABLE),
+        (requests.ConnectionError(), NoAnswer.UNREACHABLE),
+        (TooLarge(), NoAnswer.TOO_LARGE),
+        (within(requests.exceptions.SSLError(), ssl.SSLCertVerificationError()), NoAnswer.UNVERIFIED),
+        (within(requests.exceptions.SSLError(), ssl.SSLError()), NoAnswer.INSECURE),
+        (
+            within(
+                requests.ConnectionError(),
+                urllib3.exceptions.NameResolutionError("acme", None, OSError()),  # type: ignore[arg-type]
+            ),
+            NoAnswer.UNKNOWN_HOST,
+        ),
+        (within(requests.ConnectionError(), REFUSED), NoAnswer.UNREACHABLE),
+        (within(requests.ConnectTimeout(), REFUSED), NoAnswer.UNREACHABLE),
+        (requests.ConnectTimeout(), NoAnswer.TOO_SLOW),
+        (requests.ReadTimeout(), NoAnswer.TOO_SLOW),
+        (within(requests.ConnectionError(), urllib3.exceptions.TimeoutError()), NoAnswer.TOO_SLOW),
+        (requests.exceptions.ChunkedEncodingError(), NoAnswer.BROKEN_OFF),
+        (requests.exceptions.ContentDecodingError(), NoAnswer.BROKEN_OFF),
+        (within(requests.ConnectionError(), urllib3.exceptions.ProtocolError()), NoAnswer.BROKEN_OFF),
+    ],
+)
+def test_why_there_is_no_answer(error: Exception | None, reason: NoAnswer) -> None:
+    assert reason_of(error) is reason
+
+
+@pytest.mark.parametrize(
     "content",
     [
         b"",
@@ -178,7 +265,7 @@ def test_json_of_another_shape_is_not_taken_for_an_empty_list(
     assert f"answered {path} with {part}, as Backlog does not." in assert_sentence(resolution)
 
 
-@pytest.mark.parametrize("content", [b"", HTML, b'[{"id":1},{"id"', b"null", b"true", b"42", b'"no"', b"\xff\xfe\x00"])
+@pytest.mark.parametrize("content", [HTML, b'[{"id":1},{"id"', b"true", b"42", b'"no"', b"\xff\xfe\x00"])
 @pytest.mark.parametrize("content_type", ["text/html", "application/json"])
 def test_a_200_that_is_no_page_of_backlog_is_tried_again(
     handler: BacklogErrorHandler, response: Answer, content: bytes, content_type: str
@@ -188,6 +275,56 @@ def test_a_200_that_is_no_page_of_backlog_is_tried_again(
     assert resolution.failure_type == TRANSIENT
     message = assert_sentence(resolution)
     assert message.startswith("acme.backlog.jp answered issues/1 with something that is not JSON of Backlog.")
+
+
+EMPTY = [(204, b""), (200, b""), (200, b" \r\n"), (200, b"null"), (200, b"null\n")]
+
+
+@pytest.mark.parametrize(("status", "content"), EMPTY)
+@pytest.mark.parametrize("path", ["issues", "priorities", "projects/1/users", "space", "users/myself", "wikis"])
+def test_an_empty_answer_is_no_list_and_no_space(
+    handler: BacklogErrorHandler, response: Answer, space: Space, status: int, content: bytes, path: str
+) -> None:
+    resolution = handler.interpret_response(response(status, content, path))
+    assert (resolution.response_action, resolution.failure_type) == (ResponseAction.RETRY, TRANSIENT)
+    said = f"acme.backlog.jp answered {path} with something that is not JSON of Backlog."
+    assert assert_sentence(resolution).startswith(f"{said} If this persists, check the space domain: ")
+    handler.interpret_response(response(200, b"[]", "priorities"))
+    resolution = handler.interpret_response(response(status, content, path))
+    assert (resolution.response_action, resolution.failure_type) == (ResponseAction.RETRY, TRANSIENT)
+    assert assert_sentence(resolution) == f"{said} Try again later; if this persists, report the problem.", (
+        "other requests are answered: the domain is right"
+    )
+
+
+@pytest.mark.parametrize(("status", "content"), EMPTY)
+@pytest.mark.parametrize(
+    ("path", "warned"),
+    [
+        ("space/notification", False),
+        ("space/licence", False),
+        ("space/diskUsage", False),
+        ("rateLimit", False),
+        ("documents/tree", False),
+        ("issues/1", True),
+        ("wikis/1", True),
+        ("documents/0123", True),
+    ],
+)
+def test_an_empty_answer_for_an_object_says_that_there_is_none(
+    handler: BacklogErrorHandler,
+    response: Answer,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    content: bytes,
+    path: str,
+    warned: bool,
+) -> None:
+    given = response(status, content, path)
+    assert handler.interpret_response(given).response_action == ResponseAction.IGNORE
+    assert not as_edited(given).ok
+    said = f"Skipped {path}: Backlog answers with nothing. It was deleted or is no longer visible."
+    assert [record.getMessage() for record in caplog.records] == ([said] if warned else [])
 
 
 def test_the_bytes_of_a_file_are_not_taken_for_json(handler: BacklogErrorHandler, response: Answer) -> None:

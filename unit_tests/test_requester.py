@@ -3,18 +3,22 @@
 import itertools
 import json
 import logging
+import math
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import requests
 from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.api.requester import HOPELESS_AFTER, MOST_RENEWALS, BacklogRequester
-from source_backlog.source import SourceBacklog
+from source_backlog.api.client import HOPELESS_AFTER, MOST_RENEWALS, Attempt, Step, step_after
+from source_backlog.api.requester import BacklogRequester
+from source_backlog.source import PartitionsOf, SourceBacklog
 from source_backlog.space import Space
 
 SECRET = "kEy-that-nobody-may-see"
@@ -73,6 +77,20 @@ def test_what_is_gone_gives_none(requester: BacklogRequester, requests_mock: Any
     assert requests_mock.call_count == 1
 
 
+@pytest.mark.parametrize("answer", [{"status_code": 204}, {"text": ""}, {"text": "null"}])
+def test_an_object_that_is_answered_with_nothing_gives_none(
+    requester: BacklogRequester, space: Space, requests_mock: Any, answer: dict[str, Any]
+) -> None:
+    requests_mock.get(f"{BASE}space/notification", **answer)
+    requests_mock.get(f"{BASE}issues/1", **answer)
+    space._readers.update(["issues/{}"] * 2)
+    assert requester.get_json("space/notification") is None
+    for _ in range(2):
+        assert requester.get_json("issues/1") is None
+    assert requester.look("issues/1") is None
+    assert requests_mock.call_count == 3, "never tried again, and kept for the next reader"
+
+
 def test_what_is_gone_does_not_exist_and_what_is_there_does(
     requester: BacklogRequester, requests_mock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -81,6 +99,46 @@ def test_what_is_gone_does_not_exist_and_what_is_there_does(
     assert not requester.exists("issues/1")
     assert requester.exists("issues/2")
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+FIRST = Attempt(number=1, retries=2, pause=1, seconds_left=900, longest_pause=math.inf, rejected_tokens=None)
+CONFIG, TRANSIENT, SYSTEM = FailureType.config_error, FailureType.transient_error, FailureType.system_error
+
+
+@pytest.mark.parametrize(
+    ("action", "failure_type", "changes", "step"),
+    [
+        (ResponseAction.SUCCESS, None, {}, Step.USE),
+        (ResponseAction.IGNORE, None, {}, Step.USE),
+        (ResponseAction.SUCCESS, None, {"number": 9, "seconds_left": -1}, Step.USE),
+        (ResponseAction.RETRY, TRANSIENT, {}, Step.WAIT),
+        (ResponseAction.RATE_LIMITED, TRANSIENT, {}, Step.WAIT),
+        (ResponseAction.RETRY, TRANSIENT, {"number": 2}, Step.WAIT),
+        (ResponseAction.RETRY, TRANSIENT, {"number": 3}, Step.GIVE_UP),
+        (ResponseAction.RETRY, TRANSIENT, {"retries": 0}, Step.GIVE_UP),
+        (ResponseAction.RETRY, TRANSIENT, {"pause": 60, "seconds_left": 60}, Step.WAIT),
+        (ResponseAction.RETRY, TRANSIENT, {"pause": 60, "seconds_left": 59}, Step.GIVE_UP),
+        (ResponseAction.RATE_LIMITED, TRANSIENT, {"pause": 10, "longest_pause": 10}, Step.WAIT),
+        (ResponseAction.RATE_LIMITED, TRANSIENT, {"pause": 11, "longest_pause": 10}, Step.GIVE_UP),
+        (ResponseAction.FAIL, SYSTEM, {}, Step.FAIL),
+        (ResponseAction.FAIL, TRANSIENT, {}, Step.FAIL),
+        (ResponseAction.FAIL, CONFIG, {}, Step.HOPELESS),
+        (ResponseAction.REFRESH_TOKEN_THEN_RETRY, CONFIG, {}, Step.HOPELESS),
+        (ResponseAction.REFRESH_TOKEN_THEN_RETRY, CONFIG, {"rejected_tokens": 0}, Step.RENEW),
+        (ResponseAction.REFRESH_TOKEN_THEN_RETRY, CONFIG, {"rejected_tokens": MOST_RENEWALS}, Step.RENEW),
+        (ResponseAction.REFRESH_TOKEN_THEN_RETRY, CONFIG, {"rejected_tokens": MOST_RENEWALS + 1}, Step.HOPELESS),
+        (
+            ResponseAction.REFRESH_TOKEN_THEN_RETRY,
+            CONFIG,
+            {"rejected_tokens": 0, "number": HOPELESS_AFTER},
+            Step.HOPELESS,
+        ),
+    ],
+)
+def test_what_follows_an_attempt(
+    action: ResponseAction, failure_type: FailureType | None, changes: dict[str, Any], step: Step
+) -> None:
+    assert step_after(ErrorResolution(action, failure_type, "said"), replace(FIRST, **changes)) is step
 
 
 def test_a_failure_is_tried_again_and_then_succeeds(
@@ -265,7 +323,7 @@ def declared(source: SourceBacklog) -> Callable[[dict[str, Any]], Any]:
     """`declared(config)`: the requester of a stream as the manifest declares it."""
 
     def make(config: dict[str, Any]) -> Any:
-        source._config = source._config_for_validation = config
+        source.config = source._config = source._config_for_validation = config
         (stream,) = source.streams(config)
         source.space.retries = 1
         source.space.memory["rate limit"] = None
@@ -275,7 +333,9 @@ def declared(source: SourceBacklog) -> Callable[[dict[str, Any]], Any]:
 
 
 def retriever_of(stream: Any) -> Any:
-    return stream._stream_partition_generator._partition_factory._retriever
+    generator = stream._stream_partition_generator
+    declared = generator.stream if isinstance(generator, PartitionsOf) else stream
+    return declared._stream_partition_generator._partition_factory._retriever
 
 
 def test_the_manifest_sends_the_key_in_the_header(declared: Any, config: dict[str, Any], requests_mock: Any) -> None:

@@ -1,9 +1,11 @@
 """The command line: whatever the files hold, the answer is a message of the protocol with a sentence in it."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,30 @@ def test_a_failure_of_our_own_ends_in_a_message_and_not_in_a_stack_trace(
     assert error["failure_type"] == "system_error"
     assert outcome.code == 1
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("failure", "part"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "could not be written to (No space left on device; "),
+        (OSError(errno.EROFS, "Read-only file system"), "could not be written to (Read-only file system; "),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), "(No usable temporary"),
+    ],
+)
+def test_a_full_disk_is_named(
+    command: Any, file: Any, monkeypatch: pytest.MonkeyPatch, failure: OSError, part: str
+) -> None:
+    """Such as when the CDK makes its folder."""
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr("airbyte_cdk.entrypoint.tempfile.TemporaryDirectory", fail)
+    outcome = command("check", "--config", file(CONFIG))
+    assert_one_clean_error(outcome, part)
+    message = outcome.errors[0]["message"]
+    assert message.startswith(f"The temporary folder {tempfile.gettempdir()} could not be written to (")
+    assert message.endswith("Make room there, or name another folder in the environment variable TMPDIR.")
 
 
 def test_an_unknown_command_is_explained(command: Any) -> None:

@@ -1,11 +1,14 @@
 """`SharedResponses`: what several streams read is requested once, and kept where nobody finds it."""
 
+import errno
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -132,6 +135,63 @@ def test_above_the_limit_a_response_is_requested_again(response: Callable[..., r
     assert ask("large", large) == ask("large", large) == large
     assert ask("other", b"[2]") == ask("other", b"[2]") == b"[2]"
     assert asked == ["small", "large", "large", "other"]
+
+
+FULL = os.strerror(errno.ENOSPC)
+
+
+def test_on_a_full_disk_a_response_is_requested_again(
+    response: Callable[..., requests.Response], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was stored before is still there, what was not stored whole is never given."""
+    shared = SharedResponses()
+    shared.get("early", lambda: response(200, b"[0]"))
+    room = [40]
+    real = shared._file.write
+
+    def write(content: memoryview) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, FULL)
+        taken = min(room[0], len(content))
+        room[0] -= taken
+        return real(content[:taken])
+
+    monkeypatch.setattr(shared, "_file", SimpleNamespace(write=write, seek=shared._file.seek, read=shared._file.read))
+    asked: list[str] = []
+
+    def ask(url: str, body: bytes) -> bytes:
+        def fetch() -> requests.Response:
+            asked.append(url)
+            return response(200, body)
+
+        return shared.get(url, fetch).content
+
+    large = os.urandom(5000)
+    assert ask("small", b"[1]") == ask("small", b"[1]") == b"[1]"
+    assert ask("large", large) == ask("large", large) == large
+    assert ask("other", b"[2]") == ask("other", b"[2]") == b"[2]"
+    assert shared.get("early", never).content == b"[0]"
+    assert asked == ["small", "large", "large", "other", "other"]
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert re.sub(r"\d+ MiB", "7 MiB", line) == (
+        f"The temporary folder {tempfile.gettempdir()} could not be written to ({FULL}; 7 MiB are free). Answers that "
+        "several streams read are no longer kept there: the sync goes on and asks for them again."
+    )
+
+
+def test_without_a_temporary_folder_nothing_is_kept(
+    response: Callable[..., requests.Response], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none(*args: Any, **options: Any) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", none)
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    shared = SharedResponses()
+    bodies = iter([b"[1]", b"[2]"])
+    assert [shared.get(URL, lambda: response(200, next(bodies))).content for _ in range(2)] == [b"[1]", b"[2]"]
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert line.startswith("No temporary folder can be written to (No usable temporary directory found in ['/tmp']).")
 
 
 def test_the_file_has_no_name(

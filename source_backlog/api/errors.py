@@ -3,8 +3,9 @@
 import logging
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import InitVar, dataclass
+from enum import Enum, auto
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +20,10 @@ from airbyte_cdk.sources.streams.http.error_handlers import (
     ResponseAction,
 )
 
+from source_backlog.api.bodies import TooLarge, is_empty, mark_edited, mark_missing, mended_in
+from source_backlog.api.bodies import body_of as body_of
 from source_backlog.api.limits import limits_of
-from source_backlog.api.shapes import Misshapen, fit
+from source_backlog.api.shapes import Misshapen, fit, has_id, is_single
 from source_backlog.config import other_addresses
 from source_backlog.space import Space
 
@@ -48,27 +51,9 @@ INSTEAD = {
 }
 
 
-class TooLarge(requests.RequestException):
-    """The body is larger than what is read into memory."""
-
-
 def path_of(url: str | None) -> str:
     """The path of a request below `/api/v2/`, without the query: what messages may show."""
     return urlsplit(url or "").path.split(API, 1)[-1].strip("/")
-
-
-def body_of(response: requests.Response) -> Any:
-    """The decoded JSON body, decoded once per response; raises `orjson.JSONDecodeError` when it is not JSON."""
-    memo = response.__dict__
-    if "backlog_body" not in memo:
-        memo["backlog_body"] = orjson.loads(response.content)
-    return memo["backlog_body"]
-
-
-def replace_body(response: requests.Response, body: Any) -> None:
-    """Put `body` into the place of what was received, for whoever decodes the response anew."""
-    response.__dict__["backlog_body"] = body
-    response._content = orjson.dumps(body)
 
 
 def error_of(response: requests.Response) -> tuple[int | None, str]:
@@ -82,6 +67,155 @@ def error_of(response: requests.Response) -> tuple[int | None, str]:
     code = first.get("code")
     message = "".join(letter if letter.isprintable() else " " for letter in str(first.get("message") or "")[:200])
     return (code if isinstance(code, int) else None), message
+
+
+class Meaning(Enum):
+    """What an answer means."""
+
+    USABLE = auto()
+    REDIRECTED = auto()
+    TOO_MANY = auto()
+    OVERLOADED = auto()
+    EXPIRED = auto()
+    NOT_FROM_HERE = auto()
+    NEEDS_MFA = auto()
+    REFUSED = auto()
+    UNAUTHENTICATED = auto()
+    MISSING = auto()
+    REJECTED = auto()
+
+
+class _Any:
+    def __contains__(self, value: object) -> bool:
+        return True
+
+
+_ANY = _Any()
+# Status, code of the body (None: it has none), meaning. The first row that fits counts.
+_MEANINGS: tuple[tuple[Container[int], Container[int | None], Meaning], ...] = (
+    (range(200, 300), _ANY, Meaning.USABLE),
+    (range(300, 400), _ANY, Meaning.REDIRECTED),
+    ((429,), _ANY, Meaning.TOO_MANY),
+    (_ANY, (TOO_MANY_REQUESTS,), Meaning.TOO_MANY),
+    ((408,), _ANY, Meaning.OVERLOADED),
+    (range(500, 1000), _ANY, Meaning.OVERLOADED),
+    (_ANY, (LICENCE_EXPIRED,), Meaning.EXPIRED),
+    (_ANY, (ACCESS_DENIED,), Meaning.NOT_FROM_HERE),
+    (_ANY, (MFA_REQUIRED,), Meaning.NEEDS_MFA),
+    (_ANY, (LICENCE, UNAUTHORIZED_OPERATION), Meaning.REFUSED),
+    ((402, 403), (None,), Meaning.REFUSED),
+    ((401,), _ANY, Meaning.UNAUTHENTICATED),
+    ((404,), _ANY, Meaning.MISSING),
+    (_ANY, (NO_RESOURCE,), Meaning.MISSING),
+    (_ANY, _ANY, Meaning.REJECTED),
+)
+
+
+def meaning_of(status: int, code: int | None) -> Meaning:
+    """What an answer with this status and this `code` in its body means; its text never counts."""
+    return next(meaning for statuses, codes, meaning in _MEANINGS if status in statuses and code in codes)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a message may name: the host, the path below the API ("" when it is not known), and what was answered."""
+
+    host: str
+    path: str
+    status: int = 0
+    said: str = ""
+
+
+# What follows from the meanings that depend on nothing else.
+_RESOLUTIONS: dict[Meaning, Callable[[Asked], ErrorResolution]] = {
+    Meaning.REDIRECTED: lambda asked: _config_error(
+        f"{asked.host} redirects to another address, as no Backlog space does. {domain_hint(asked.host)}"
+    ),
+    Meaning.TOO_MANY: lambda asked: ErrorResolution(
+        ResponseAction.RATE_LIMITED,
+        FailureType.transient_error,
+        f"Backlog's rate limit was exceeded on {asked.path}. Lower the share of requests or the number of workers.",
+    ),
+    Meaning.OVERLOADED: lambda asked: _retry(
+        f"Backlog answered {asked.path} with status {asked.status}. It may be overloaded or under maintenance; try "
+        "again later."
+    ),
+    Meaning.EXPIRED: lambda asked: _config_error(
+        "The licence of the Backlog space has expired. Renew it, then sync again."
+    ),
+    Meaning.NOT_FROM_HERE: lambda asked: _config_error(
+        "Backlog refuses access from this IP address. Add Airbyte's address to the allowed addresses in the space "
+        "settings under Access Control."
+    ),
+    Meaning.NEEDS_MFA: lambda asked: _config_error(
+        "The Backlog space requires two-factor authentication, and the user of this key has not set it up. Set it up "
+        "for that user, then try again."
+    ),
+    Meaning.REJECTED: lambda asked: _our_mistake(
+        f"Backlog rejected the request {asked.path} with status {asked.status}: {asked.said or 'no reason given'}."
+    ),
+}
+
+
+class NoAnswer(Enum):
+    """Why there is no answer."""
+
+    TOO_LARGE = auto()
+    UNVERIFIED = auto()
+    UNKNOWN_HOST = auto()
+    TOO_SLOW = auto()
+    INSECURE = auto()
+    BROKEN_OFF = auto()
+    UNREACHABLE = auto()
+
+
+# The exception, the exceptions within it, reason. The first row that fits counts.
+_REASONS: tuple[tuple[tuple[type[BaseException], ...], tuple[type[BaseException], ...], NoAnswer], ...] = (
+    ((TooLarge,), (), NoAnswer.TOO_LARGE),
+    ((), (ssl.SSLCertVerificationError,), NoAnswer.UNVERIFIED),
+    ((), (urllib3.exceptions.NameResolutionError,), NoAnswer.UNKNOWN_HOST),
+    # urllib3 counts a refused connection among the time-outs.
+    ((), (urllib3.exceptions.NewConnectionError,), NoAnswer.UNREACHABLE),
+    ((requests.Timeout,), (urllib3.exceptions.TimeoutError,), NoAnswer.TOO_SLOW),
+    ((requests.exceptions.SSLError,), (), NoAnswer.INSECURE),
+    (
+        (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError),
+        (urllib3.exceptions.ProtocolError,),
+        NoAnswer.BROKEN_OFF,
+    ),
+)
+
+
+def reason_of(error: BaseException | None) -> NoAnswer:
+    """Why a request has ended with `error` and not with an answer."""
+    causes = list(_causes(error))
+    for outer, inner, reason in _REASONS:
+        if isinstance(error, outer) or any(isinstance(cause, inner) for cause in causes):
+            return reason
+    return NoAnswer.UNREACHABLE
+
+
+_CHECK_NETWORK = "Check the space domain and the network between Airbyte and Backlog."
+_WITHOUT_ANSWER: dict[NoAnswer, Callable[[Asked], ErrorResolution]] = {
+    NoAnswer.TOO_LARGE: lambda asked: _our_mistake(f"The answer of {asked.host} to {asked.path} is too large to read."),
+    NoAnswer.UNVERIFIED: lambda asked: _config_error(
+        f"The certificate of {asked.host} could not be verified. {domain_hint(asked.host)} A server of your own needs "
+        "a certificate of a public authority."
+    ),
+    NoAnswer.UNKNOWN_HOST: lambda asked: _retry(
+        f"There is no host {asked.host}, or its name could not be resolved. {domain_hint(asked.host)}"
+    ),
+    NoAnswer.TOO_SLOW: lambda asked: _retry(
+        f"{asked.host} did not answer{_with(' ', asked.path)} in time. {_CHECK_NETWORK}"
+    ),
+    NoAnswer.INSECURE: lambda asked: _retry(f"No secure connection to {asked.host} could be made. {_CHECK_NETWORK}"),
+    NoAnswer.BROKEN_OFF: lambda asked: _retry(
+        f"The answer of {asked.host}{_with(' to ', asked.path)} broke off. {_CHECK_NETWORK}"
+    ),
+    NoAnswer.UNREACHABLE: lambda asked: _retry(
+        f"Could not reach {asked.host}{_with(' for ', asked.path)}. {_CHECK_NETWORK}"
+    ),
+}
 
 
 @dataclass
@@ -121,80 +255,23 @@ class BacklogErrorHandler(ErrorHandler):
         request = getattr(error, "request", None)
         url = request.url if request is not None else None
         host = urlsplit(url or "").hostname or self._host
-        asked = f" {path_of(url)}" if url else ""
-        causes = list(_causes(error))
-        if isinstance(error, TooLarge):
-            return ErrorResolution(
-                ResponseAction.FAIL, FailureType.system_error, f"The answer of {host} to{asked} is too large to read."
-            )
-        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-            return _config_error(
-                f"The certificate of {host} could not be verified. {domain_hint(host)} A server of your own needs a "
-                "certificate of a public authority."
-            )
-        if any(isinstance(cause, urllib3.exceptions.NameResolutionError) for cause in causes):
-            return _retry(f"There is no host {host}, or its name could not be resolved. {domain_hint(host)}")
-        # urllib3 counts a refused connection among the time-outs.
-        refused = any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes)
-        if not refused and (
-            isinstance(error, requests.Timeout)
-            or any(isinstance(cause, urllib3.exceptions.TimeoutError) for cause in causes)
-        ):
-            what = f"{host} did not answer{asked} in time."
-        elif isinstance(error, requests.exceptions.SSLError):
-            what = f"No secure connection to {host} could be made."
-        elif isinstance(
-            error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError
-        ) or any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
-            what = f"The answer of {host} to{asked} broke off."
-        else:
-            what = f"Could not reach {host}{' for' if asked else ''}{asked}."
-        return _retry(f"{what} Check the space domain and the network between Airbyte and Backlog.")
+        return _WITHOUT_ANSWER[reason_of(error)](Asked(host, path_of(url)))
 
     def _interpret(self, response: requests.Response) -> ErrorResolution:
         status = response.status_code
         path = path_of(response.request.url if response.request is not None else response.url)
-        if 200 <= status < 300:
+        # The body of these is not that of an error.
+        code, said = (None, "") if 200 <= status < 400 else error_of(response)
+        meaning = meaning_of(status, code)
+        if meaning is Meaning.USABLE:
             return self._interpret_success(response, path)
-        if 300 <= status < 400:
-            return _config_error(
-                f"{self._host} redirects to another address, as no Backlog space does. {domain_hint(self._host)}"
-            )
-        code, message = error_of(response)
-        if status == 429 or code == TOO_MANY_REQUESTS:
-            return ErrorResolution(
-                ResponseAction.RATE_LIMITED,
-                FailureType.transient_error,
-                f"Backlog's rate limit was exceeded on {path}. Lower the share of requests or the number of workers.",
-            )
-        if status == 408 or status >= 500:
-            return _retry(
-                f"Backlog answered {path} with status {status}. It may be overloaded or under maintenance; try again "
-                "later."
-            )
-        if code == LICENCE_EXPIRED:
-            return _config_error("The licence of the Backlog space has expired. Renew it, then sync again.")
-        if code == ACCESS_DENIED:
-            return _config_error(
-                "Backlog refuses access from this IP address. Add Airbyte's address to the allowed addresses in the "
-                "space settings under Access Control."
-            )
-        if code == MFA_REQUIRED:
-            return _config_error(
-                "The Backlog space requires two-factor authentication, and the user of this key has not set it up. "
-                "Set it up for that user, then try again."
-            )
-        if code in (LICENCE, UNAUTHORIZED_OPERATION) or (status in (402, 403) and code is None):
+        if meaning is Meaning.REFUSED:
             return self._refused(path, code)
-        if status == 401:
+        if meaning is Meaning.UNAUTHENTICATED:
             return self._unauthenticated()
-        if status == 404 or code == NO_RESOURCE:
-            return self._missing(path, message)
-        return ErrorResolution(
-            ResponseAction.FAIL,
-            FailureType.system_error,
-            f"Backlog rejected the request {path} with status {status}: {message or 'no reason given'}.",
-        )
+        if meaning is Meaning.MISSING:
+            return self._missing(path, said)
+        return _RESOLUTIONS[meaning](Asked(self._host, path, status, said))
 
     def _interpret_success(self, response: requests.Response, path: str) -> ErrorResolution:
         if DOWNLOAD.search(path):
@@ -202,27 +279,46 @@ class BacklogErrorHandler(ErrorHandler):
             kind, sent_as = (response.headers.get(name, "") for name in ("Content-Type", "Content-Disposition"))
             if kind.startswith("text/html") and not sent_as:
                 return _retry(f"{self._host} answered {path} with a page instead of a file.")
-        else:
-            try:
-                body = body_of(response)
-            except orjson.JSONDecodeError:
-                body = None
-            if not isinstance(body, dict | list):
-                return _retry(
-                    f"{self._host} answered {path} with something that is not JSON of Backlog. If this persists, "
-                    f"{domain_hint(self._host, 'check')}"
-                )
-            try:
-                gone = fit(body, path)
-            except Misshapen as error:
-                return _retry(
-                    f"{self._host} answered {path} with {error}, as Backlog does not. If this persists, "
-                    f"{domain_hint(self._host, 'check')} If it is right, report the problem."
-                )
-            if gone:
-                replace_body(response, body)
-                warn_once(self.api_budget, f"Left out of {path}, because it cannot be read: {gone}.")
+            return ErrorResolution(ResponseAction.SUCCESS)
+        if is_single(path) and path not in BASE_ENDPOINTS and is_empty(response):
+            return self._nothing(response, path)
+        try:
+            body = body_of(response)
+        except orjson.JSONDecodeError:
+            body = None
+        if not isinstance(body, dict | list):
+            return _retry(
+                f"{self._host} answered {path} with something that is not JSON of Backlog. {self._if_this_persists()}"
+            )
+        try:
+            gone = fit(body, path)
+        except Misshapen as error:
+            return _retry(
+                f"{self._host} answered {path} with {error}, as Backlog does not. "
+                f"{self._if_this_persists(' If it is right, report the problem.')}"
+            )
+        for entry in mended_in(response):
+            name = f"{path} {entry}".strip()
+            warn_once(self.api_budget, f"Characters that cannot be read in {name} were replaced by U+FFFD.")
+        if gone:
+            mark_edited(response)
+            warn_once(self.api_budget, f"Left out of {path}, because it cannot be read: {gone}.")
+        if self.api_budget is not None:
+            self.api_budget.answered = True
         return ErrorResolution(ResponseAction.SUCCESS)
+
+    def _nothing(self, response: requests.Response, path: str) -> ErrorResolution:
+        """There is none, as Backlog says it of what a space may have once or not at all, such as a notice."""
+        mark_missing(response)
+        if has_id(path):
+            return self._skip(path, "Backlog answers with nothing. It was deleted or is no longer visible.")
+        return ErrorResolution(ResponseAction.IGNORE)
+
+    def _if_this_persists(self, if_it_is_right: str = "") -> str:
+        # Where other requests are answered, the domain is right.
+        if self.api_budget is not None and self.api_budget.answered:
+            return "Try again later; if this persists, report the problem."
+        return f"If this persists, {domain_hint(self._host, 'check')}{if_it_is_right}"
 
     def _unauthenticated(self) -> ErrorResolution:
         if (self.config.get("credentials") or {}).get("auth_type") == "oauth2.0":
@@ -315,3 +411,11 @@ def _retry(message: str) -> ErrorResolution:
 
 def _config_error(message: str) -> ErrorResolution:
     return ErrorResolution(ResponseAction.FAIL, FailureType.config_error, message)
+
+
+def _our_mistake(message: str) -> ErrorResolution:
+    return ErrorResolution(ResponseAction.FAIL, FailureType.system_error, message)
+
+
+def _with(word: str, path: str) -> str:
+    return word + path if path else ""

@@ -1,7 +1,7 @@
 """Responses that several streams of one sync read are requested once and kept on disk until it ends."""
 
 import hashlib
-import io
+import logging
 import struct
 import tempfile
 import threading
@@ -11,7 +11,11 @@ from concurrent.futures import Future
 
 import requests
 
+from source_backlog.api.bodies import response_with
+from source_backlog.disk import room_in_temporary_folder
 from source_backlog.space import Space
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
 
 MIB = 1024 * 1024
 
@@ -27,8 +31,8 @@ class SharedResponses:
     first one fetches and the others wait for it.
 
     Bodies are compressed into one anonymous temporary file, which the operating system removes with the process,
-    however that ends. Above `limit_bytes` nothing more is stored and the response is simply requested again. In
-    memory there is only the place of each body, for a large space has a response per issue.
+    however that ends. Above `limit_bytes`, or when the disk is full, nothing more is stored and the response is simply
+    requested again. In memory there is only the place of each body, for a large space has a response per issue.
     """
 
     def __init__(self, limit_bytes: int = 2048 * MIB) -> None:
@@ -37,8 +41,12 @@ class SharedResponses:
         self._lock = threading.Lock()
         # By URL: where in the file the response is, or the response that is under way.
         self._places: dict[bytes, int | Future[int | None]] = {}
-        self._file = tempfile.TemporaryFile(prefix="source-backlog-")  # noqa: SIM115 (lives as long as the sync)
         self._end = 0
+        try:
+            # Lives as long as the sync. Without a buffer, or what the disk has no room for would be found out later.
+            self._file = tempfile.TemporaryFile(prefix="source-backlog-", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            self._stop_storing(error)
 
     def get(self, url: str, fetch: Callable[[], requests.Response]) -> requests.Response:
         """The response to `url`: replayed when it is stored, else the result of `fetch`, which is stored.
@@ -74,10 +82,27 @@ class SharedResponses:
             place, end = self._end, self._end + _HEADER.size + len(body)
             if end > self._limit_bytes:
                 return None
-            self._file.seek(place)
-            self._file.write(_HEADER.pack(response.status_code, len(body)) + body)
+            try:
+                self._file.seek(place)
+                self._write(_HEADER.pack(response.status_code, len(body)) + body)
+            except OSError as error:
+                self._stop_storing(error)
+                return None
             self._end = end
         return place
+
+    def _write(self, content: bytes) -> None:
+        left = memoryview(content)
+        while left:
+            # The last piece of a full disk is written in part.
+            left = left[self._file.write(left) or len(left) :]
+
+    def _stop_storing(self, error: OSError) -> None:
+        self._limit_bytes = 0
+        LOGGER.warning(
+            f"{room_in_temporary_folder(error)} Answers that several streams read are no longer kept there: the sync "
+            "goes on and asks for them again."
+        )
 
     def _replay(self, url: str, place: int) -> requests.Response:
         with self._lock:
@@ -85,12 +110,7 @@ class SharedResponses:
             status, length = _HEADER.unpack(self._file.read(_HEADER.size))
             body = self._file.read(length)
             self.replayed += 1
-        response = requests.Response()
-        response.status_code = status
-        response.url = url
-        response.headers["Content-Type"] = "application/json;charset=utf-8"
-        response.raw = io.BytesIO(zlib.decompress(body))
-        return response
+        return response_with(status, url, zlib.decompress(body))
 
 
 def responses_of(space: Space) -> SharedResponses:

@@ -44,6 +44,16 @@ _RATE_LIMIT = dict.fromkeys(("read", "search", "update", "icon"), _OBJECT)
 _MOST_DIGITS = 18
 
 
+def is_single(path: str) -> bool:
+    """Whether `path` answers with one object, and not with a list."""
+    return bool(_SINGLE.search(path))
+
+
+def has_id(path: str) -> bool:
+    """Whether `path` answers with one object that has an id: one of many, and not one that the space has once."""
+    return bool(_WITH_ID.search(path))
+
+
 class Misshapen(ValueError):
     """The answer cannot be read; the text says why."""
 
@@ -60,11 +70,11 @@ def fit(body: Object | list[Any], path: str) -> str:
     gone: Counter[str] = Counter()
     if path != _TREE and _is_too_deep(body):
         raise Misshapen("something nested too deeply")
-    if isinstance(body, dict) != bool(_SINGLE.search(path)):
+    if isinstance(body, dict) != is_single(path):
         # Taken for an empty list, it would end in a sync without rows and without a word.
         raise Misshapen("an object in the place of a list" if isinstance(body, dict) else "a list instead of an object")
     if isinstance(body, dict):
-        with_id = bool(_WITH_ID.search(path))
+        with_id = has_id(path)
         if with_id and not _has_key(body, "id", path):
             raise Misshapen("an object without a usable id")
         _tidy(body, _FIELDS if with_id else _OF_SINGLE.get(path, {}), gone)

@@ -5,13 +5,13 @@ import importlib.util
 import json
 import os
 import signal
-import sys
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from source_backlog.output import speak_utf8
 from source_backlog.sync.destinations import FORMS, Destination, destination_of
 from source_backlog.sync.errors import USAGE, SyncError
 from source_backlog.sync.progress import Progress
@@ -59,6 +59,7 @@ exit status
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process by default); returns its exit status."""
+    speak_utf8()
     options = _parser().parse_args(arguments)
     # A scheduler stops a job with SIGTERM: the connector has to stop with it.
     signal.signal(signal.SIGTERM, _terminated)
@@ -69,12 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         streams = None if options.all_streams else options.streams or list(SUGGESTED_STREAMS)
         return _sync(config, options.config, destination, streams, options.full_refresh, progress)
     except SyncError as error:
-        progress.close()
-        print(f"backlog-sync: {error}", file=sys.stderr)
+        progress.last_word(f"backlog-sync: {error}")
         return error.status
     except KeyboardInterrupt:
-        progress.close()
-        print("backlog-sync: interrupted; the next run continues from the last checkpoint.", file=sys.stderr)
+        progress.last_word("backlog-sync: interrupted; the next run continues from the last checkpoint.")
         return 130
 
 

@@ -294,16 +294,8 @@ class Checkpointing(CacheBase):  # type: ignore[misc]
         complete: set[str] = set()
         filled: set[str] = set()
         written = dict.fromkeys(catalog.stream_names, time.monotonic())
-        source = iter(messages)
-        failure: Exception | None = None
-        while True:
-            try:
-                message = next(source)
-            except StopIteration:
-                break
-            except PyAirbyteError as error:
-                failure = error
-                break
+        failures: list[Exception] = []
+        for message in _until_failure(messages, failures):
             # PyAirbyte has taken the message in when it asks for the next one.
             yield message
             if message.type == Type.RECORD:
@@ -323,13 +315,21 @@ class Checkpointing(CacheBase):  # type: ignore[misc]
         for stream in sorted(whole & complete - filled):
             processor.empty(stream)
         # PyAirbyte takes a connector that somebody has stopped for one that has finished.
-        if failure is None and (missing := set(catalog.stream_names) - complete):
-            failure = SyncStopped(sorted(missing))
-        if failure is not None:
+        if not failures and (missing := set(catalog.stream_names) - complete):
+            failures.append(SyncStopped(sorted(missing)))
+        if failures:
             # Half of a stream that is read whole would replace the table; half of the others is progress.
             for stream in sorted(set(catalog.stream_names) - (whole - complete)):
                 write(stream)
-            raise failure
+            raise failures[0]
+
+
+def _until_failure(messages: Iterable[AirbyteMessage], failures: list[Exception]) -> Iterator[AirbyteMessage]:
+    """The messages until the connector fails; how it has failed is added to `failures`."""
+    try:
+        yield from messages
+    except PyAirbyteError as error:
+        failures.append(error)
 
 
 class SyncStopped(PyAirbyteError):  # type: ignore[misc]

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
+from source_backlog.output import mute
+
 # In a log, a line this often says that the sync is alive.
 LOG_SECONDS = 30.0
 TERMINAL_SECONDS = 0.2
@@ -92,7 +94,12 @@ class Progress:
             lines.append(f"Requests: {self._requests}")
         if self._warnings:
             lines += ["", "Skipped:", *(f"  {message}" for message in self._warnings)]
-        print("\n".join(lines), file=self._output, flush=True)
+        _print("\n".join(lines), self._output)
+
+    def last_word(self, text: str) -> None:
+        """Print why the sync has ended before its end."""
+        self.close()
+        _print(text, self._errors)
 
     def _run(self) -> None:
         while not self._stop.wait(TERMINAL_SECONDS if self._live else LOG_SECONDS):
@@ -114,15 +121,23 @@ class Progress:
     def _line(self, text: str) -> None:
         with self._lock:
             clear = "\r\x1b[K" if self._live else ""
-            print(f"{clear}{time.strftime('%H:%M:%S')}  {text}", file=self._errors, flush=True)
+            _print(f"{clear}{time.strftime('%H:%M:%S')}  {text}", self._errors)
 
     def _draw(self, text: str) -> None:
         with self._lock:
             if text:
                 turn = SPINNER[int(time.monotonic() / TERMINAL_SECONDS) % len(SPINNER)]
                 text = f"{turn} {self._elapsed()}  {text}"[: shutil.get_terminal_size().columns - 1]
-            print(f"\r\x1b[K{text}", end="", file=self._errors, flush=True)
+            _print(f"\r\x1b[K{text}", self._errors, end="")
 
     def _elapsed(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def _print(text: str, stream: TextIO, end: str = "\n") -> None:
+    """Print at once. When nobody reads on, the sync goes on without a word: its rows are for the database."""
+    try:
+        print(text, end=end, file=stream, flush=True)
+    except BrokenPipeError:
+        mute(stream)

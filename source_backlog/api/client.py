@@ -1,0 +1,292 @@
+"""Sends a GET request until it is answered: within the limits, tried again where that helps, clean where it fails."""
+
+import http.cookiejar
+import itertools
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_backlog.api.bodies import as_edited, body_of, read_body
+from source_backlog.api.errors import API, BacklogErrorHandler, path_of
+from source_backlog.api.limits import limits_of
+from source_backlog.api.oauth import RotatingTokens
+from source_backlog.api.responses import responses_of
+from source_backlog.space import Space, endpoint_of
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
+
+# For one body, however slowly its bytes come; a time-out of `requests` begins anew with each of them.
+BODY_SECONDS = 600.0
+LONGEST_PAUSE_SECONDS = 60.0
+# How many requests in a row an endpoint may fail with all its retries. The first has shown that waiting does not help:
+# the next ones are tried once each, and then none is sent any more, or an outage would last as long as the space has
+# projects.
+HOPELESS_AFTER = 10
+# `check` answers a person who waits.
+QUICK_TIMEOUT_SECONDS = (10.0, 20.0)
+# An OAuth token that Backlog has accepted may expire under any request. One that it has never accepted may have expired
+# while the request waited for the rate limit; not time and again.
+MOST_RENEWALS = 2
+# The token endpoint among the endpoints that fail.
+TOKENS = "oauth2/token"
+
+
+class BacklogSession(requests.Session):
+    """A session that asks the rate limits before each request, and never follows a redirect.
+
+    All sessions of a sync share one connection pool, and at most `num_workers` requests are under way at a time.
+
+    Why: the CDK's `LimiterSession` tells its budget nothing of a request that fails on the network, and `requests`
+    strips only `Authorization` when it is redirected to another host, so the API key would go along.
+    """
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self._space = space
+        self._limits = limits_of(space)
+        # Else `requests` would look for a password in ~/.netrc and send that instead.
+        self.auth = lambda request: request
+        self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        self.mount("https://", space.adapter)
+        self.mount("http://", space.adapter)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send one request within the rate limits; redirects come back as they are.
+
+        `authorise` gives the header with the key or token. It is asked when the request has its turn: a token may
+        expire while it waits.
+        """
+        kwargs["allow_redirects"] = False
+        stream = kwargs.pop("stream", False)
+        authorise: Callable[[], Mapping[str, str]] = kwargs.pop("authorise", dict)
+        if not self._space.quick:
+            self._space.once("rate limit", lambda: self._learn_the_limits(request, authorise()))
+        url = str(request.url)
+        response = None
+        self._limits.acquire(url, at_once=self._space.quick)
+        try:
+            with self._space.slots:
+                request.headers.update(authorise())
+                response = super().send(request, stream=True, **kwargs)
+                if not stream:
+                    read_body(response, QUICK_TIMEOUT_SECONDS[1] if self._space.quick else BODY_SECONDS)
+        finally:
+            self._limits.release(url, response)
+        return response
+
+    def _learn_the_limits(self, request: requests.PreparedRequest, header: Mapping[str, str]) -> None:
+        # If this fails, so does the first request, and it says why.
+        first = request.copy()
+        first.headers.update(header)
+        first.url = f"{str(request.url).split(API, 1)[0]}{API}rateLimit"
+        try:
+            response = super().send(first, timeout=30, allow_redirects=False)
+            self._limits.sent["read"] += 1
+            if response.ok:
+                self._limits.learn(body_of(response))
+        except (requests.RequestException, ValueError, AttributeError):
+            return
+
+
+class Step(Enum):
+    """What follows an attempt."""
+
+    USE = auto()
+    """The answer is given to whoever asked."""
+    RENEW = auto()
+    """The same request at once, with another token."""
+    WAIT = auto()
+    """The same request after a pause."""
+    FAIL = auto()
+    """This request has failed, which says nothing about the next ones."""
+    GIVE_UP = auto()
+    """This request has failed for as long as it was tried: see `HOPELESS_AFTER`."""
+    HOPELESS = auto()
+    """Nothing mends it while the sync runs: the endpoint is not asked any more."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What decides, beside the answer, what follows an attempt."""
+
+    number: int
+    """1 for the first one."""
+    retries: int
+    """How many may follow the first one."""
+    pause: float
+    """Seconds until the next one, if there is one."""
+    seconds_left: float
+    """Until the request, with all its attempts, has to be over."""
+    longest_pause: float
+    """Seconds that may be waited at a time."""
+    rejected_tokens: int | None
+    """How many tokens were rejected without ever having been accepted; None where a key is sent."""
+
+
+def step_after(resolution: ErrorResolution, attempt: Attempt) -> Step:
+    """What follows an attempt whose answer the error handler has understood as `resolution`."""
+    action = resolution.response_action
+    if action in (ResponseAction.SUCCESS, ResponseAction.IGNORE):
+        return Step.USE
+    if action in (ResponseAction.RETRY, ResponseAction.RATE_LIMITED):
+        longest = min(attempt.seconds_left, attempt.longest_pause)
+        return Step.GIVE_UP if attempt.number > attempt.retries or attempt.pause > longest else Step.WAIT
+    rejected = attempt.rejected_tokens
+    renewable = rejected is not None and rejected <= MOST_RENEWALS and attempt.number < HOPELESS_AFTER
+    if action == ResponseAction.REFRESH_TOKEN_THEN_RETRY and renewable:
+        return Step.RENEW
+    return Step.HOPELESS if resolution.failure_type == FailureType.config_error else Step.FAIL
+
+
+class BacklogClient:
+    """Sends a request until it is answered, as the error handler decides, or fails with a sentence for the user.
+
+    Why not the CDK's `HttpClient`: it cannot share responses (see `SharedResponses`); its log lines call every wait
+    an exceeded rate limit and show URLs and stack traces; when its retries are exhausted it wraps the error handler's
+    sentence into "Exhausted available request attempts … Exception: …".
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        error_handler: BacklogErrorHandler,
+        authenticator: DeclarativeAuthenticator,
+        timeout: tuple[float | None, float | None],
+    ) -> None:
+        self._space = space
+        self._handler = error_handler
+        self._authenticator = authenticator
+        # A template too: a key never changes, so that it is evaluated once.
+        self._key = None if isinstance(authenticator, RotatingTokens) else dict(authenticator.get_auth_header())
+        self._timeout = QUICK_TIMEOUT_SECONDS if space.quick else timeout
+        self._session = BacklogSession(space)
+
+    def get(self, url: str, params: Mapping[str, Any], fresh: bool = False) -> requests.Response:
+        """The response to a GET request: sent, or (unless it has to be `fresh`) one that another stream has received.
+
+        Raises `AirbyteTracedException` with a sentence for the user when the request fails for good.
+        """
+
+        def fetch() -> requests.Response:
+            return self._request(url, params)
+
+        if fresh or not self._space.has_several_readers(path_of(url)):
+            return fetch()
+        return responses_of(self._space).get(f"{url}?{urlencode(params, doseq=True)}", fetch)
+
+    def open(self, url: str) -> requests.Response:
+        """The response to a download, its body not yet read."""
+        return self._request(url, {}, stream=True)
+
+    def _request(self, url: str, params: Mapping[str, Any], stream: bool = False) -> requests.Response:
+        path = path_of(url)
+        endpoint = endpoint_of(path)
+        failed = self._failures(endpoint)
+        retries = 0 if failed else self._handler.max_retries
+        deadline = time.monotonic() + self._handler.max_time
+        rejected = 0
+        for number in itertools.count(1):
+            request, response, error = self._send(url, params, stream)
+            resolution = self._handler.interpret_response(response if response is not None else error)
+            if resolution.response_action == ResponseAction.REFRESH_TOKEN_THEN_RETRY:
+                rejected += request.headers.get("Authorization") not in self._space.accepted_tokens
+            attempt = Attempt(
+                number=number,
+                retries=retries,
+                pause=self._pause(response, number),
+                seconds_left=deadline - time.monotonic(),
+                longest_pause=QUICK_TIMEOUT_SECONDS[0] if self._space.quick else math.inf,
+                rejected_tokens=None if self._key is not None else rejected,
+            )
+            step = step_after(resolution, attempt)
+            if step is Step.USE and response is not None:
+                self._note_answer(endpoint, request)
+                return as_edited(response)
+            if step is Step.RENEW:
+                self._header(rejected={"Authorization": request.headers["Authorization"]})
+            elif step is Step.WAIT:
+                LOGGER.info(f"{resolution.error_message} Attempt {number + 1} follows in {attempt.pause:.0f} s.")
+                time.sleep(attempt.pause)
+            else:
+                failure = _failure(resolution, path, number)
+                self._note_failure(endpoint, step, failed, failure)
+                raise failure
+        raise AssertionError("unreachable: the loop ends with an answer or a failure")
+
+    def _failures(self, endpoint: str) -> int:
+        """How often in a row an endpoint has failed; raises how, when it is not to be asked any more."""
+        failed, known = self._space.failing.get(endpoint, (0, None))
+        if known is not None and failed >= HOPELESS_AFTER:
+            raise known
+        return failed
+
+    def _note_failure(self, endpoint: str, step: Step, failed: int, failure: AirbyteTracedException) -> None:
+        if step is Step.GIVE_UP:
+            self._space.failing[endpoint] = (failed + 1, failure)
+        elif step is Step.HOPELESS:
+            self._space.failing[endpoint] = (HOPELESS_AFTER, failure)
+
+    def _note_answer(self, endpoint: str, request: requests.PreparedRequest) -> None:
+        _, latest = self._space.failing.get(endpoint, (0, None))
+        # An answer to what was already under way does not mend what only the user can.
+        if latest is not None and latest.failure_type != FailureType.config_error:
+            self._space.failing.pop(endpoint, None)
+        if self._key is None:
+            self._space.accepted_tokens.add(request.headers["Authorization"])
+
+    def _header(self, rejected: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        if self._key is not None:
+            return self._key
+        failed = self._failures(TOKENS)
+        try:
+            if rejected and isinstance(self._authenticator, RotatingTokens):
+                self._authenticator.replace(rejected)
+            header: Mapping[str, str] = self._authenticator.get_auth_header()
+        except AirbyteTracedException as failure:
+            hopeless = failure.failure_type == FailureType.config_error
+            self._note_failure(TOKENS, Step.HOPELESS if hopeless else Step.GIVE_UP, failed, failure)
+            raise
+        return header
+
+    def _send(
+        self, url: str, params: Mapping[str, Any], stream: bool
+    ) -> tuple[requests.PreparedRequest, requests.Response | None, requests.RequestException | None]:
+        began = time.monotonic()
+        request = self._session.prepare_request(requests.Request("GET", url, params=dict(params)))
+        settings = self._session.merge_environment_settings(request.url, {}, stream, None, None)
+        try:
+            response = self._session.send(request, timeout=self._timeout, authorise=self._header, **settings)
+        except requests.RequestException as error:
+            LOGGER.debug(f"GET {path_of(url)} {dict(params)}: {type(error).__name__}")
+            return request, None, error
+        # Neither headers nor bodies: the first hold the key, the second the data.
+        LOGGER.debug(
+            f"GET {path_of(url)} {dict(params)}: status {response.status_code} in {time.monotonic() - began:.3f} s"
+        )
+        return request, response, None
+
+    def _pause(self, response: requests.Response | None, attempt: int) -> float:
+        for strategy in self._handler.backoff_strategies:
+            if told := strategy.backoff_time(response, attempt):
+                # A second more, because the header has whole seconds.
+                return told + 1.0
+        return min(2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
+
+
+def _failure(resolution: ErrorResolution, path: str, attempts: int) -> AirbyteTracedException:
+    return AirbyteTracedException(
+        message=resolution.error_message or f"Backlog did not answer {path}.",
+        internal_message=f"GET {path} failed after {attempts} attempts.",
+        failure_type=resolution.failure_type or FailureType.transient_error,
+    )
