@@ -95,6 +95,8 @@ class Sync:
     requests: list[Request]
     files: dict[str, list[AirbyteRecordMessageFileReference]]
     """The file of each row, in the order of `rows`, for the streams that transfer files."""
+    statuses: dict[str, list[str]]
+    """The statuses of each stream, in order."""
 
     def warnings(self) -> list[str]:
         """The WARN lines."""
@@ -132,7 +134,9 @@ def sync(
     logs = [(message.log.level.value, message.log.message) for message in output.logs]
     # A stream without a new state keeps its old one, as the platform does it.
     old = {message.stream.stream_descriptor.name: message for message in state or []}
-    return Sync(rows, list({**old, **latest}.values()), logs, output.errors, emulator.requests[before:], files)
+    state_after = list({**old, **latest}.values())
+    statuses = {name: [status.value for status in output.get_stream_statuses(name)] for name in streams}
+    return Sync(rows, state_after, logs, output.errors, emulator.requests[before:], files, statuses)
 
 
 @dataclass

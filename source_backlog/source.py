@@ -10,9 +10,11 @@ from airbyte_cdk.models import (
     AirbyteErrorTraceMessage,
     AirbyteMessage,
     AirbyteStateMessage,
+    AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     FailureType,
     Status,
+    StreamDescriptor,
 )
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
@@ -22,6 +24,7 @@ from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.streams.concurrent.partitions.partition_generator import PartitionGenerator
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.errors import domain_hint
@@ -29,9 +32,11 @@ from source_backlog.api.limits import limits_of
 from source_backlog.api.responses import responses_of
 from source_backlog.changes.checkpoints import Checkpoints
 from source_backlog.changes.projects import MISSING
+from source_backlog.changes.siblings import siblings_of, walking_together
 from source_backlog.config import NormaliseDomain, check_config
 from source_backlog.disk import MAKE_ROOM, of_the_disk_in
 from source_backlog.space import Space, readers_of
+from source_backlog.values import date_time_columns
 
 # roleType of a user: https://developer.nulab.com/docs/backlog/api/2/get-user-list
 ROLES = {1: "administrator", 2: "member", 3: "reporter", 4: "viewer", 5: "guest reporter", 6: "guest viewer"}
@@ -94,8 +99,19 @@ class SourceBacklog(YamlDeclarativeSource):
             streams = super().streams(config)
         finally:
             manifest["streams"] = declared
+        for stream in streams:
+            self._bind(stream)
+        together = walking_together(self.space.cursors.values())
+        self.space.read_by(readers_of(declared, self._selected, together))
         keys = {one["name"]: one["primary_key"] for one in declared}
         return [self._with_checkpoints(stream, keys[stream.name]) for stream in streams]
+
+    def _bind(self, stream: AbstractStream) -> None:
+        cursor: Checkpoints | None = self.space.cursors.get(stream.name)
+        if cursor is not None:
+            cursor.bind(self._states, self._constructor.get_message_repository())
+            if cursor.retriever is not None:
+                cursor.retriever.columns = date_time_columns(stream.get_json_schema())
 
     def _with_checkpoints(self, stream: AbstractStream, key: str | list[str]) -> AbstractStream:
         """`stream`, built anew around its `Checkpoints` if it has some.
@@ -106,7 +122,6 @@ class SourceBacklog(YamlDeclarativeSource):
         cursor: Checkpoints | None = self.space.cursors.get(stream.name)
         if cursor is None:
             return stream
-        cursor.bind(self._states, self._constructor.get_message_repository())
         return DefaultStream(
             partition_generator=PartitionsOf(stream),
             name=stream.name,
@@ -116,6 +131,8 @@ class SourceBacklog(YamlDeclarativeSource):
             logger=LOGGER,
             cursor=cursor,
             supports_file_transfer=stream.name in self.space.file_streams,
+            # The CDK begins with a stream of a group when those before it are done: see `Team`.
+            block_simultaneous_read=cursor.group if len(siblings_of(self.space.cursors.values(), cursor)) > 1 else "",
         )
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
@@ -137,7 +154,7 @@ class SourceBacklog(YamlDeclarativeSource):
         self._only = self._selected = [configured.stream.name for configured in catalog.streams]
         failures: list[AirbyteErrorTraceMessage] = []
         try:
-            for message in super().read(logger, config, catalog, state):
+            for message in started_first(super().read(logger, config, catalog, state)):
                 if message.trace is not None and message.trace.error is not None:
                     failure = readable(message.trace.error)
                     if any(same(failure, other) for other in failures):
@@ -198,9 +215,30 @@ class SourceBacklog(YamlDeclarativeSource):
         return Space(
             num_workers=workers if isinstance(workers, int) and workers >= 2 else 4,
             share_percent=share if isinstance(share, int) and 1 <= share <= 100 else 90,
-            endpoints=readers_of(self.resolved_manifest["streams"], self._selected),
             quick=self._checking,
         )
+
+
+def started_first(messages: Iterable[AirbyteMessage]) -> Iterator[AirbyteMessage]:
+    """The messages of a sync, such that a stream is reported as started before anything else is said of it.
+
+    Why: records of a stream may come while one of its siblings is read (`Team`), before the CDK begins with the stream.
+    """
+    started: set[str] = set()
+    for message in messages:
+        status = message.trace.stream_status if message.trace else None
+        if status is not None and status.status == AirbyteStreamStatus.STARTED:
+            if status.stream_descriptor.name not in started:
+                started.add(status.stream_descriptor.name)
+                yield message
+            continue
+        descriptor = message.state.stream.stream_descriptor if message.state and message.state.stream else None
+        descriptor = status.stream_descriptor if status is not None else descriptor
+        name = message.record.stream if message.record else descriptor.name if descriptor else None
+        if name is not None and name not in started:
+            started.add(name)
+            yield as_airbyte_message(StreamDescriptor(name=name), AirbyteStreamStatus.STARTED)
+        yield message
 
 
 class PartitionsOf(PartitionGenerator):

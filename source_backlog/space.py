@@ -3,7 +3,7 @@
 import collections
 import re
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -67,9 +67,14 @@ class Space:
         self.answered = False
         # The OAuth tokens of this sync that Backlog has accepted at least once, an hour each.
         self.accepted_tokens: set[str | bytes] = set()
+        self._readers: collections.Counter[str] = collections.Counter()
+        self.read_by(endpoints)
+        self._executor: ThreadPoolExecutor | None = None
+
+    def read_by(self, endpoints: Iterable[str]) -> None:
+        """Say what is read, as `readers_of` gives it."""
         self._readers = collections.Counter(endpoint_of(endpoint) for endpoint in endpoints)
         self._readers.update(2 * _READ_BY_ALL)
-        self._executor: ThreadPoolExecutor | None = None
 
     def has_several_readers(self, path: str) -> bool:
         """Whether more than one of the selected streams reads the endpoint of `path`."""
@@ -121,17 +126,23 @@ class Space:
             return self._executor
 
 
-def readers_of(streams: Iterable[dict[str, Any]], selected: Collection[str]) -> list[str]:
+def readers_of(
+    streams: Iterable[dict[str, Any]], selected: Collection[str], together: Mapping[str, str] | None = None
+) -> list[str]:
     """The endpoints that the `selected` streams of a manifest read, one entry per stream and endpoint.
 
-    What a stream `compares` it reads only if another one reads it anyway.
+    Streams that are read in one walk count as one; `together` gives them the same name. What a stream `compares` it
+    reads only if another one reads it anyway.
     """
-    found: list[str] = []
+    reads: dict[tuple[str, str], str] = {}
     compared: list[str] = []
     for stream in streams:
         if stream["name"] in selected:
             parameters = stream.get("$parameters", {})
-            found += parameters.get("reads") or [parameters.get("path", "")]
+            reader = (together or {}).get(stream["name"], stream["name"])
+            for endpoint in parameters.get("reads") or [parameters.get("path", "")]:
+                reads[reader, endpoint] = endpoint
             compared += parameters.get("compares") or []
+    found = list(reads.values())
     read = {endpoint_of(endpoint) for endpoint in found}
     return found + [endpoint for endpoint in compared if endpoint_of(endpoint) in read]

@@ -173,9 +173,9 @@ def test_only_changed_or_commented_documents_cost_a_request_for_comments(backlog
     retriever = backlog(DocumentCommentRetriever, documents, feed, position)
     read(retriever)
     assert retriever.requester.paths("/comments") == [
-        f"documents/{identifier(1)}/comments",
         f"documents/{identifier(2)}/comments",
-    ]
+        f"documents/{identifier(1)}/comments",
+    ], "in the order of their stamps"
 
 
 def tree(fake: Any, build: Any, body: Any) -> list[Row]:

@@ -18,7 +18,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from source_backlog.api.requester import BacklogRequester
 from source_backlog.changes.position import NotUnderstood, ObjectsPosition, Position, is_id
 from source_backlog.changes.projects import selected_projects
-from source_backlog.changes.siblings import Team, teams
+from source_backlog.changes.siblings import Team, siblings_of, teams
 from source_backlog.space import Space
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
@@ -80,12 +80,12 @@ class Checkpoints(PartitionRouter, Cursor):
     def team(self, partition: Mapping[str, Any]) -> Team:
         """The streams that are read in one walk over the partition with this one."""
         key, group = _key(partition), self.group or self.name
-        streams = [one for one in self.api_budget.cursors.values() if one.group == self.group and self.group]
+        siblings = siblings_of(self.api_budget.cursors.values(), self)
+        return self.api_budget.once(f"teams of {group} in {key}", lambda: teams(siblings, key))[self.name]
 
-        def find() -> dict[str, Team]:
-            return teams(streams if self in streams else [self], key)
-
-        return self.api_budget.once(f"teams of {group} in {key}", find)[self.name]
+    def partitions(self) -> list[Any]:
+        """The keys of the partitions whose position is known."""
+        return list(self._positions)
 
     def advance(self, stream_slice: StreamSlice, position: Position) -> None:
         """Say how far the partition will have come when all records that were given so far are out.

@@ -68,8 +68,9 @@ class Walk(Place[P]):
 class OrderedWalk(Walk[P]):
     """A walk over objects of which all that have changed are known before the first is asked for.
 
-    They are asked for in the order of their `updated`, so that the last one that was finished says how far the walk has
-    come: what has changed later has a later stamp, or is in the feed. What the stamp would pass over waits in `skipped`.
+    They are asked for in the order of their `updated`, so that the last one that was finished says how far the walk
+    has come: what has changed later has a later stamp, or is in the feed. What the stamp would pass over waits in
+    `skipped`.
     """
 
     def __init__(self, before: P, readable: Callable[[], bool]) -> None:

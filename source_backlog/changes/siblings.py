@@ -22,6 +22,28 @@ class Team:
     failure: Exception | None = None
 
 
+def siblings_of(streams: Iterable["Checkpoints"], stream: "Checkpoints") -> list["Checkpoints"]:
+    """Those of the selected `streams` that are made from the same answers as `stream`, with itself."""
+    siblings = [one for one in streams if one.group and one.group == stream.group]
+    return siblings if stream in siblings else [stream]
+
+
+def walking_together(streams: Iterable["Checkpoints"]) -> dict[str, str]:
+    """The group of each stream that walks through every known partition together with all its siblings."""
+    streams = list(streams)
+    groups = {stream.group: siblings_of(streams, stream) for stream in streams if stream.group}
+    return {
+        sibling.name: group
+        for group, siblings in groups.items()
+        if all(len(teams(siblings, key)[siblings[0].name].members) == len(siblings) for key in _partitions(siblings))
+        for sibling in siblings
+    }
+
+
+def _partitions(streams: list["Checkpoints"]) -> set[Any]:
+    return {key for stream in streams for key in stream.partitions()}
+
+
 def teams(streams: Iterable["Checkpoints"], key: Any) -> dict[str, Team]:
     """The teams for the partition `key`, by the names of the streams; `streams` are all made from the same answers.
 

@@ -101,7 +101,7 @@ class CommentedDocuments(ChangedDocuments):
     walk: OrderedWalk[Any]
 
     def found(self, touched: Iterable[Any]) -> Iterator[Row]:
-        """In the order of their stamps, without those that the list shows again because they bear the last known one."""
+        """In the order of their stamps, without those that are listed only because they bear the last known one."""
         named = {*touched, *self.walk.skipped.before}
         is_new = self.walk.is_new(self.backlog.start)
         changed = [

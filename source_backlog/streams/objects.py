@@ -18,7 +18,7 @@ from source_backlog.streams.custom_fields import with_columns
 from source_backlog.streams.finder import Finder, Reader
 from source_backlog.streams.retriever import BacklogRetriever, place
 from source_backlog.streams.rows import MAKE
-from source_backlog.values import TOMBSTONE, Row, with_instants
+from source_backlog.values import TOMBSTONE, Row, date_time_columns, with_instants
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -82,6 +82,8 @@ class ObjectRetriever(BacklogRetriever):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
+        # The date-time columns of the stream; what is read for it by a sibling has to know them too.
+        self.columns: list[str] = []
         self.partition_router.retriever = self
         self.partition_router.group = self.group
 
@@ -97,6 +99,7 @@ class ObjectRetriever(BacklogRetriever):
 
         See `BacklogRetriever.read_records`.
         """
+        self.columns = date_time_columns(records_schema)
         partition = stream_slice or StreamSlice(partition={}, cursor_slice={})
         team = self.partition_router.team(partition.partition)
         try:
@@ -128,8 +131,9 @@ class ObjectRetriever(BacklogRetriever):
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 saved = time.monotonic()
                 position = finder.walk.unfinished()
-                for member in members if position is not None else ():
-                    member.checkpoint(stream_slice, position)
+                if position is not None:
+                    for member in members:
+                        member.checkpoint(stream_slice, position)
         for object_id, touched in deleted.items():
             if finder.is_gone(object_id):
                 tombstone = {"id": object_id, "updated": touched.created, TOMBSTONE: touched.created}
