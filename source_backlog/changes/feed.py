@@ -29,6 +29,7 @@ WIKI_DELETED = frozenset([7])
 DOCUMENT_DELETED = frozenset([37])
 PULL_REQUEST_DELETED = frozenset([21])
 
+UPDATED, COMMENTED = 2, 3
 USER_JOINED, TEAM_JOINED = 15, 25
 
 
@@ -271,6 +272,9 @@ def named_objects(activity: Mapping[str, Any]) -> Iterator[Touched]:
     if not isinstance(content, Mapping):
         return
     number, kind, created = activity["id"], activity.get("type") or 0, as_instant(activity.get("created"))
+    if kind == COMMENTED and (content.get("attachments") or content.get("changes")):
+        # A comment that carries a file, or changes the issue on the way, is no activity of type 2 (recorded in 2017).
+        kind = UPDATED
     if content.get("id") is not None:
         yield Touched(number, kind, content["id"], content.get("key_id", content.get("number")), created)
     for several in ("link", "documents"):

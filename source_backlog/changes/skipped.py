@@ -3,10 +3,15 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
 from source_backlog.changes.paging import Unreadable
 
-# When so many objects of a partition are refused and none is given, it is not the objects.
-REFUSALS = 5
+# When so many objects of a partition are refused and none is given, it is not the objects; nor when the requests of so
+# many fail one after the other.
+REFUSALS, FAILURES = 5, 10
+NAMED = 5
 
 
 class Skipped:
@@ -14,6 +19,9 @@ class Skipped:
 
     They must neither stop the partition nor be forgotten with it, for a user who has lost a project for a moment gets
     the same answers. So they go into the position (`skipped`), and the next sync asks for those it still finds.
+
+    The same with those whose own request has failed at every try (`failures`): one may answer 500 for weeks, and must
+    not keep the others from being read (https://github.com/airbytehq/airbyte/pull/17555).
 
     `readable` says whether the project is.
     """
@@ -25,11 +33,13 @@ class Skipped:
         self._now: list[Any] = []
         self._unconfirmed = 0
         self._given = False
+        self.failures = Failures()
 
     def given(self, object_id: Any) -> None:
         """Note that an object was read."""
         self._given = True
         self._waiting.discard(object_id)
+        self.failures.end_row()
 
     def add(self, object_id: Any) -> None:
         """Note that an object was refused; raises `Unreadable` when all are."""
@@ -38,6 +48,16 @@ class Skipped:
         self._unconfirmed += 1
         if not self._given and self._unconfirmed >= REFUSALS:
             raise Unreadable
+
+    def failed(self, object_id: Any, error: AirbyteTracedException) -> None:
+        """Note that the request of an object has failed for good; raises `error` when it is not the object."""
+        self.failures.add(error)
+        self._now.append(object_id)
+        self._waiting.discard(object_id)
+
+    def wait_for(self, object_ids: Iterable[Any]) -> None:
+        """Note objects that are still to be read although the walk has passed their place."""
+        self._waiting.update(object_ids)
 
     def noted(self, waiting: Iterable[Any] | None = None) -> tuple[Any, ...] | None:
         """What to save: the refused objects; or None.
@@ -52,3 +72,36 @@ class Skipped:
         if waiting is not None:
             found |= dict.fromkeys([*sorted(self._waiting), *waiting])
         return tuple(found) or None
+
+
+class Failures:
+    """The objects whose own request has failed at every try, while the others were read."""
+
+    def __init__(self) -> None:
+        self._errors: list[AirbyteTracedException] = []
+        self._in_a_row = 0
+
+    def add(self, error: AirbyteTracedException) -> None:
+        """Note one; raises `error` when it is not the object's own: the key, or whatever all requests have met."""
+        self._in_a_row += 1
+        if error.failure_type == FailureType.config_error or self._in_a_row >= FAILURES:
+            raise error
+        self._errors.append(error)
+
+    def end_row(self) -> None:
+        """Note that an object was read."""
+        self._in_a_row = 0
+
+    def report(self) -> None:
+        """At the end, when the position is saved: raise `AirbyteTracedException` if there are any."""
+        if not self._errors:
+            return
+        reasons = [str(error.message) for error in self._errors]
+        more = f" And {len(reasons) - NAMED} more." if len(reasons) > NAMED else ""
+        raise AirbyteTracedException(
+            message=(
+                f"All was read but {len(reasons)} object{'s' if len(reasons) > 1 else ''}, whose request failed at "
+                f"every try; the next sync asks again. {' '.join(dict.fromkeys(reasons[:NAMED]))}{more}"
+            ),
+            failure_type=FailureType.transient_error,
+        )

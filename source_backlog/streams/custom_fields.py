@@ -45,8 +45,13 @@ def with_columns(issue: Row) -> Row:
 
 
 def value_of(field: Row) -> Any:
-    """The value of a field inside an issue: text, number, time stamp, the name of the choice, or a list of names."""
+    """The value of a field inside an issue: text, number, time stamp, the name of the choice, or a list of names.
+
+    What was typed in under "other" (`otherValue`) stands for the choice where nothing else was chosen.
+    """
     kind, value = field.get("fieldTypeId"), field.get("value")
+    if value in (None, [], "") and field.get("otherValue"):
+        value = field["otherValue"]
     if value is None:
         return None
     if kind == NUMBER:

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.types import StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_backlog.api.errors import warn_once
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import head_of
 from source_backlog.changes.paging import Unreadable, by_id, by_offset, rows_of
@@ -203,7 +206,14 @@ class Comparison:
     def _one_list(self, key: str, path: str, params: Row) -> Lists:
         # Under its key; nothing when Backlog does not give it.
         def fetch(page: Row) -> list[Row]:
-            body = self.backlog.get(path, page)
+            try:
+                body = self.backlog.get(path, page)
+            except AirbyteTracedException as error:
+                if error.failure_type == FailureType.config_error:
+                    raise
+                message = f"{self.backlog.stream}: {path} is not compared with the last sync. {error.message}"
+                warn_once(self.backlog.space, message)
+                body = None
             if not isinstance(body, list):
                 raise Unreadable
             return body

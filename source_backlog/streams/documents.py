@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, head_of
 from source_backlog.changes.paging import Unreadable, by_offset, rows_of
 from source_backlog.changes.progress import OrderedWalk
-from source_backlog.streams.finder import Finder
+from source_backlog.streams.finder import Finder, completed
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.streams.rows import children
 from source_backlog.values import Row, as_instant, as_text, under
@@ -45,7 +46,11 @@ class ChangedDocuments(Finder):
             yield _with_json_text(document)
         refused = []
         for document_id in named:
-            document = self.backlog.get(f"documents/{document_id}")
+            try:
+                document = self.backlog.get(f"documents/{document_id}")
+            except AirbyteTracedException as error:
+                self.walk.skipped.failed(document_id, error)
+                continue
             if isinstance(document, dict):
                 yield _with_json_text(document)
             else:
@@ -140,6 +145,11 @@ class DocumentsWithFiles(ChangedDocuments):
             if pages < 2 or not news:
                 return
             bound, ask = newest, self.backlog.look
+
+
+def whole(backlog: Backlog, document: Row) -> list[Row] | None:
+    """The document with its attachments, which not every server gives in lists; None when it is gone."""
+    return completed(backlog, document, f"documents/{document['id']}", _with_json_text)
 
 
 def comments(backlog: Backlog, document: Row) -> list[Row] | None:

@@ -21,6 +21,7 @@ from source_backlog.changes.feed import DOCUMENT_DELETED, head_of, touched_ids
 from source_backlog.changes.paging import Unreadable, rows_of
 from source_backlog.changes.position import FilesPosition
 from source_backlog.changes.progress import Walk
+from source_backlog.changes.skipped import Failures
 from source_backlog.streams.documents import ids_in
 from source_backlog.streams.finder import Finder
 from source_backlog.streams.objects import ObjectRetriever, found
@@ -111,7 +112,8 @@ class FileRetriever(ObjectRetriever):
             LOGGER.warning(f"{self.name}: not readable to its end; the next sync tries again. ({_place(partition)})")
             self.advance(partition, progress.unfinished())
             return
-        self.advance(partition, progress.finished())
+        self.checkpoint(partition, progress.finished())
+        progress.failures.report()
 
     def wanted(self, stream_slice: StreamSlice, progress: "FileProgress") -> Iterator[Row]:
         """The rows whose files have to be fetched: the new ones within the limit, then those missed last time."""
@@ -129,7 +131,7 @@ class FileRetriever(ObjectRetriever):
                 progress.note(row)
                 continue
             yield {**row, "downloadUrl": f"{self.requester.get_url()}{path}"}
-        progress.listed = finder.walk.finished()
+        progress.listed, progress.failures = finder.walk.finished(), finder.walk.skipped.failures
         yield from progress.to_retry()
 
     def listed(self, finder: Finder) -> Iterator[tuple[Row, bool]]:
@@ -148,7 +150,12 @@ class FileRetriever(ObjectRetriever):
         owner, attached, _ = self.download.format(**row).partition("/attachments/")
         if attached:
             self.api_budget.probed.add(owner)
-            shown = self.requester.look(owner)
+            try:
+                shown = self.requester.look(owner)
+            except AirbyteTracedException as error:
+                if error.failure_type == FailureType.config_error:
+                    raise
+                return False
             if isinstance(shown, dict):
                 return all(child.get("id") != row["id"] for child in children(shown, "attachments"))
         if not self.backlog.is_readable(project_id):
@@ -299,7 +306,7 @@ class FileProgress:
         self._missed: list[Row] = []
         self._waiting: dict[Any, Row] = {row["id"]: row for row in before.missed or ()}
         self._refusals = {number: row.get(REFUSALS, 0) for number, row in self._waiting.items()}
-        self.listed = FilesPosition()
+        self.listed, self.failures = FilesPosition(), Failures()
 
     @property
     def count(self) -> int:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+from source_backlog.api.errors import warn_once
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import Touched, touched_ids
 from source_backlog.changes.progress import Walk
@@ -45,3 +46,19 @@ class Finder(ABC):
     def is_gone(self, object_id: Any) -> bool:
         """Whether what an activity reports as deleted is gone; asked after the walk."""
         return True
+
+
+def completed(backlog: Backlog, listed: Row, path: str, edit: Callable[[Row], Row]) -> list[Row] | None:
+    """An object of a list, asked for by itself (`path`, then `edit`) if the list leaves its attachments out.
+
+    Why: the pages show lists of pull requests without `attachments` and `stars`, recordings show them with both; one
+    SDK knows documents in lists without `attachments` and `json`. None when the object is gone.
+    """
+    if "attachments" in listed:
+        return [listed]
+    found = backlog.get(path)
+    if not isinstance(found, dict):
+        return None
+    if "attachments" not in found:
+        warn_once(backlog.space, f"{backlog.stream}: Backlog does not tell which attachments an object has.")
+    return [edit(found)]

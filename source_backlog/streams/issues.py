@@ -1,7 +1,12 @@
 """Issues: which have changed, and what takes a request of its own per issue."""
 
+import itertools
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import ISSUE_CHANGED, ISSUE_DELETED, Touched, feed_of, head_of
@@ -9,6 +14,15 @@ from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_offset, rows
 from source_backlog.changes.progress import ResumableWalk
 from source_backlog.streams.finder import Finder, Reader
 from source_backlog.values import Row, as_instant, day_before
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
+
+# In which the list is read again when rows are missing: first those with the fewest equal values.
+ORDERS = 3 * (
+    {"sort": "summary", "order": "asc"},
+    {"sort": "updated", "order": "desc"},
+    {"sort": "created", "order": "desc"},
+)
 
 
 class ChangedIssues(Finder):
@@ -50,12 +64,56 @@ class ChangedIssues(Finder):
             not_empty=bool(since or filters),
             is_empty=self._widen(window),
         )
-        for issue in pages:
+        seen: set[Any] = set()
+        for issue in itertools.chain(pages, self._left_out(params, window, seen)):
+            seen.add(issue["id"])
             stamp = as_instant(issue.get("updated"))
             if start and stamp and stamp < start:
                 continue
             self.walk.see(stamp)
             yield issue
+
+    def _left_out(self, params: Row, window: Row, seen: set[Any]) -> Iterator[Row]:
+        """The issues that the list counts and has not shown; `seen` are the ids of those that it has.
+
+        Why: rows with the same creation stamp may come in another order with each page (450 issues made in bulk within
+        a second). Counted is a first load, and what took several pages: one request. When rows are missing, the list
+        is read again in other orders.
+        """
+        if self.walk.origin.updated and len(seen) < PAGE_SIZE:
+            return
+        number = self._count(self.backlog.get, {**params, **window})
+        found: dict[Any, Row] = {}
+        for order in ORDERS:
+            if len(seen) + len(found) >= number:
+                break
+            again = self._listed_anew({**params, **window, **order})
+            found |= {issue["id"]: issue for issue in again if issue["id"] not in seen}
+        if found:
+            # The walk has passed their place.
+            self.walk.skipped.wait_for(found)
+        there = len(seen) + len(found)
+        if there < number and there < (number := self._count(self.backlog.look, {**params, **window})):
+            LOGGER.warning(
+                f"{self.backlog.stream}: of the {number} issues of project {self.project.get('projectKey')} that "
+                f"Backlog counts, its list shows {there}, in whatever order. The others are read when they change."
+            )
+        yield from found.values()
+
+    def _listed_anew(self, params: Row) -> Iterator[Row]:
+        return by_offset(lambda page: self.backlog.look("issues", {**params, **page}))
+
+    def _count(self, ask: Callable[[str, Row], Any], filters: Row) -> int:
+        # What only checks must not stop what it checks.
+        self.backlog.space.probed.add("issues/count")
+        try:
+            body = ask("issues/count", {name: filters[name] for name in filters if name not in ("sort", "order")})
+        except AirbyteTracedException as error:
+            if error.failure_type == FailureType.config_error:
+                raise
+            return 0
+        count = body.get("count") if isinstance(body, dict) else None
+        return count if isinstance(count, int) else 0
 
     def _widen(self, window: dict[str, Any]) -> Callable[[], bool]:
         def is_empty() -> bool:

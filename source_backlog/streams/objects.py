@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import FeedTrimmed, Touched, feed_of
@@ -43,6 +44,8 @@ READERS: dict[str, Reader] = {
     "related issues": issues.list_of("relatedIssues"),
     "issue comments": comments.of_issue,
     "wiki page": wikis.page,
+    "whole document": documents.whole,
+    "whole pull request": pull_requests.whole,
     "wiki versions": wikis.versions,
     "document comments": documents.comments,
     "pull request comments": comments.of_pull_request,
@@ -52,17 +55,28 @@ READERS: dict[str, Reader] = {
 def found(backlog: Backlog, finder: Finder, reader: str) -> Iterator[tuple[Row, list[Row]]]:
     """Each changed object with what the reader (a name of `READERS`) gets for it; without a reader, with itself.
 
-    The requests of one project overlap (`Space.ahead`). An object that is refused is noted as skipped, with no rows.
+    The requests of one project overlap (`Space.ahead`). An object that is refused, or whose request fails at every try,
+    is noted as skipped, with no rows.
     """
     if not reader:
         yield from ((owner, [owner]) for owner in finder.changed())
         return
-    for owner, got in backlog.space.ahead(partial(READERS[reader], backlog), finder.changed()):
-        if got is None:
-            finder.walk.skipped.add(owner["id"])
+
+    def read(owner: Row) -> list[Row] | AirbyteTracedException | None:
+        try:
+            return READERS[reader](backlog, owner)
+        except AirbyteTracedException as error:
+            return error
+
+    skipped = finder.walk.skipped
+    for owner, got in backlog.space.ahead(read, finder.changed()):
+        if isinstance(got, AirbyteTracedException):
+            skipped.failed(owner["id"], got)
+        elif got is None:
+            skipped.add(owner["id"])
         else:
-            finder.walk.skipped.given(owner["id"])
-        yield owner, got or []
+            skipped.given(owner["id"])
+        yield owner, got if isinstance(got, list) else []
 
 
 @dataclass
@@ -140,10 +154,8 @@ class ObjectRetriever(BacklogRetriever):
                 yield from ((member, dict(tombstone)) for member in members if member.with_tombstones)
         position = finder.walk.finished()
         for member in members:
-            member.advance(stream_slice, position)
-            if member is not self:
-                # The CDK closes the partition of the stream that walks.
-                member.partition_router.checkpoint(stream_slice)
+            member.checkpoint(stream_slice, position)
+        finder.walk.skipped.failures.report()
 
     def finder_of(self, stream_slice: StreamSlice, position: Any) -> Finder:
         """A finder for one read of the project, from a position on."""

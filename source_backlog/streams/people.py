@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.changes.paging import Fetch, Recent, Unreadable, belongs_to, by_id, by_offset, rows_of
 from source_backlog.changes.position import NotificationsPosition, Place, StarsPosition, WatchingsPosition
 from source_backlog.changes.projects import selected_projects, visible_projects
+from source_backlog.changes.skipped import Failures
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.values import Row, as_instant, later, not_in_the_future, under
 
@@ -69,19 +71,27 @@ class StarRetriever(PeopleRetriever):
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The new stars of all users."""
         last: dict[str, int] = dict(self.position(stream_slice).users or {})
+        failures = Failures()
         for user, stars in self.api_budget.ahead(lambda user: self.read(user, last), self.everyone()):
+            if isinstance(stars, AirbyteTracedException):
+                failures.add(stars)
+                continue
+            failures.end_row()
             for star in stars:
                 last[str(user["id"])] = star["id"]
                 yield under(star, userId=user["id"])
-        self.advance(stream_slice, StarsPosition(users=last))
+        self.checkpoint(stream_slice, StarsPosition(users=last))
+        failures.report()
 
-    def read(self, user: Row, last: dict[str, int]) -> list[Row]:
+    def read(self, user: Row, last: dict[str, int]) -> list[Row] | AirbyteTracedException:
         """The stars of one user that are newer than the last known one."""
         path = f"users/{user['id']}/stars"
         try:
             return list(newer(lambda page: self.requester.get_json(path, page), last.get(str(user["id"]))))
         except Unreadable:
             return []
+        except AirbyteTracedException as error:
+            return error
 
 
 @dataclass

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import PULL_REQUEST_CHANGED, PULL_REQUEST_DELETED, feed_of, head_of
 from source_backlog.changes.paging import Unreadable, by_offset, rows_of
 from source_backlog.changes.progress import OrderedWalk
-from source_backlog.streams.finder import Finder
+from source_backlog.streams.finder import Finder, completed
 from source_backlog.values import Row, as_instant, day_before, under
 
 
@@ -18,18 +19,22 @@ class ChangedPullRequests(Finder):
     updated up to a day before the last known stamp is given again.
     """
 
+    walks = OrderedWalk
+    walk: OrderedWalk[Any]
     named_by = PULL_REQUEST_CHANGED
     deleted_by = PULL_REQUEST_DELETED
 
     def changed(self) -> Iterator[Row]:
-        """In the order of the repositories and of the numbers in each."""
+        """In the order of their stamps."""
         since = self.walk.now.updated or self.backlog.start
         bound = day_before(since) if since else ""
-        self._listed = set()
+        self._listed, changed = set(), []
         for pull_request in self.all():
-            self._listed.add(pull_request["id"])
-            if (as_instant(pull_request.get("updated")) or bound) >= bound:
-                yield pull_request
+            number = pull_request["id"]
+            self._listed.add(number)
+            if (as_instant(pull_request.get("updated")) or bound) >= bound or number in self.walk.skipped.before:
+                changed.append(pull_request)
+        yield from self.walk.in_order(changed)
 
     def is_gone(self, object_id: Any) -> bool:
         """Activity 21 is "deleted" on the pages and "merged" in the SDKs: what is still listed was merged."""
@@ -68,11 +73,15 @@ class ChangedPullRequests(Finder):
             yield under(pull_request, **columns)
 
 
+def whole(backlog: Backlog, pull_request: Row) -> list[Row] | None:
+    """The pull request with its attachments and stars, which not every server gives in lists; None when it is gone."""
+    columns = {name: pull_request[name] for name in ("projectId", "repositoryId", "repositoryName")}
+    path = f"projects/{columns['projectId']}/git/repositories/{columns['repositoryId']}/pullRequests"
+    return completed(backlog, pull_request, f"{path}/{pull_request['number']}", lambda row: under(row, **columns))
+
+
 class CommentedPullRequests(ChangedPullRequests):
     """Pull requests that have changed or were commented on, as far as their comments need them."""
-
-    walks = OrderedWalk
-    walk: OrderedWalk[Any]
 
     def changed(self) -> Iterator[Row]:
         """In the order of their stamps."""

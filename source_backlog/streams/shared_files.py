@@ -8,8 +8,9 @@ from source_backlog.changes.paging import Unreadable, by_offset
 from source_backlog.streams.finder import Finder
 from source_backlog.values import Row, under
 
-# https://developer.nulab.com/docs/backlog/api/2/get-list-of-shared-files
-FILES_PER_PAGE = 1000
+# The English page allows 1 to 100, the Japanese one 1 to 1000; a server that gives less than was asked for would end
+# the list: https://developer.nulab.com/docs/backlog/api/2/get-list-of-shared-files
+FILES_PER_PAGE = 100
 
 
 class SharedFiles(Finder):
