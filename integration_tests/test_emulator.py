@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import Any
 
+import grimp
 import pytest
 import requests
 
@@ -886,3 +887,22 @@ def test_command_line_and_control_interface() -> None:
     finally:
         process.terminate()
         assert process.wait(10) == 0
+
+
+# --- its modules -----------------------------------------------------------------------------------------------------
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    """Imports inside functions and under ``TYPE_CHECKING`` count: who reads a module must know what stands below it."""
+    package = "integration_tests.emulator"
+    graph = grimp.build_graph("integration_tests", cache_dir=None)
+    modules = sorted(module for module in graph.modules if module.startswith(f"{package}."))
+    assert len(modules) > 30
+    chains = (
+        (importer, *graph.find_shortest_chain(imported, importer))
+        for importer in modules
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if imported.startswith(package) and graph.chain_exists(importer=imported, imported=importer)
+    )
+    circles = {frozenset(chain): " → ".join(each.removeprefix(f"{package}.") for each in chain) for chain in chains}
+    assert not circles, "\n".join(circles.values())

@@ -10,13 +10,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from .control import ControlledServer
+from .core import Settings
 from .entities import User
 from .faults import Faults
 from .generator import generate
 from .limits import Limits
-from .model import Settings, Space
+from .model import Space
 from .oauth import OAuth
-from .server import Request, Server
+from .server import Request
 from .truth import STREAMS, truth
 
 __all__ = ["STREAMS", "Emulator", "Request", "Settings", "Space", "truth"]
@@ -26,7 +28,7 @@ class Emulator:
     """A generated space and its server, which runs in a background thread while the context is open.
 
     ``rate_limit`` gives requests per window by category (read, update, search, icon); what is missing has no limit.
-    ``settings`` are attributes of ``model.Settings``. Everything else goes to ``generator.generate``. Instead of
+    ``settings`` are attributes of ``core.Settings``. Everything else goes to ``generator.generate``. Instead of
     generating one, a ready ``space`` may be given.
     """
 
@@ -47,7 +49,7 @@ class Emulator:
                 raise TypeError(f"there is no setting {name}")
             setattr(self.space.settings, name, value)
         self.limits = Limits(rate_limit, window_seconds)
-        self.server = Server(self.space, self.limits, latency=latency)
+        self.server = ControlledServer(self.space, self.limits, latency=latency)
         self.address = ""
 
     def __enter__(self) -> Emulator:

@@ -7,9 +7,9 @@ import asyncio
 import gc
 import signal
 
+from .control import ControlledServer
 from .generator import generate
 from .limits import CATEGORIES, Limits
-from .server import Server
 
 
 def rate_limit(text: str) -> dict[str, int | None]:
@@ -52,7 +52,7 @@ async def serve(options: argparse.Namespace) -> None:
     # The space is big and stays: keep the collector from walking over it again and again.
     gc.freeze()
     limits = Limits(options.rate_limit, options.window_seconds)
-    server = Server(space, limits, latency=options.latency_ms / 1000, keep_requests=options.keep_requests)
+    server = ControlledServer(space, limits, latency=options.latency_ms / 1000, keep_requests=options.keep_requests)
     address = await server.start(options.host, options.port)
     print(address, flush=True)
     stopped = asyncio.Event()

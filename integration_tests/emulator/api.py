@@ -7,14 +7,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from .entities import Document, Entity, Issue, Project, PullRequest, Repository, User, Wiki
-
-if TYPE_CHECKING:
-    from .model import Space
+from .model import Space
 
 Pairs = list[tuple[str, str]]
 

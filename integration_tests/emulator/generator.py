@@ -16,8 +16,9 @@ from itertools import count
 from typing import Any
 
 from . import texts
+from .core import START
 from .entities import CustomField, Issue, Project, User, stamp
-from .model import START, Space
+from .model import Space
 
 DAY = 86_400
 PAST = 540 * DAY

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from aiohttp import web
 
-from . import control, endpoints
+from . import endpoints
 from .api import ApiError, Binary, Call, encode, find_route, parse
 from .entities import User
 from .faults import Fault, Faults
@@ -96,9 +96,6 @@ class Server:
     async def handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
         raw_path, _, raw_query = incoming.raw_path.partition("?")
         path = unquote(raw_path)
-        if path.startswith("/_control"):
-            status, body = await control.answer(self, incoming, path, raw_query)
-            return web.Response(status=status, body=body, headers={"Content-Type": JSON})
         request = Request(
             method=incoming.method,
             path=path,

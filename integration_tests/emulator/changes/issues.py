@@ -8,14 +8,12 @@ a star, a linked shared file, an edited comment move nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..core import Core
 from ..entities import Attachment, Change, Comment, ExternalLink, Issue, Notification, Project, SharedFile, User
 from .people import Who
 from .projects import Where
-
-if TYPE_CHECKING:
-    from ..model import Space
 
 What = Issue | int | str
 """An issue, its id or its key."""
@@ -38,9 +36,9 @@ _NAMED = {
 _LISTS = {"categories": "component", "versions": "version", "milestones": "milestone"}
 
 
-class IssueChanges:
+class IssueChanges(Core):
     def create_issue(
-        self: Space,
+        self,
         project: Where,
         summary: str,
         *,
@@ -75,7 +73,7 @@ class IssueChanges:
         self.record(place, 1, content, actor, notifications=assigned + notified)
         return issue
 
-    def bulk_create_issues(self: Space, project: Where, summaries: Iterable[str], *, by: Who = None) -> list[Issue]:
+    def bulk_create_issues(self, project: Where, summaries: Iterable[str], *, by: Who = None) -> list[Issue]:
         """Several issues at once: one activity 47 and no activity 1."""
         place, actor = self.project(project), self.user(by)
         issues = [self._new_issue(place, summary, actor, {}) for summary in summaries]
@@ -83,7 +81,7 @@ class IssueChanges:
         return issues
 
     def update_issue(
-        self: Space,
+        self,
         issue: What,
         *,
         by: Who = None,
@@ -113,7 +111,7 @@ class IssueChanges:
         return written
 
     def bulk_update_issues(
-        self: Space, issues: Iterable[What], *, by: Who = None, comment: str | None = None, **fields: Any
+        self, issues: Iterable[What], *, by: Who = None, comment: str | None = None, **fields: Any
     ) -> list[Comment]:
         """Change several issues at once: each gets comment and stamp; one activity 14 per project, no activity 2."""
         actor = self.user(by)
@@ -143,7 +141,7 @@ class IssueChanges:
         return [made for comments in written.values() for made in comments]
 
     def update_issue_dates(
-        self: Space,
+        self,
         issues: Iterable[What],
         *,
         start_date: str | None,
@@ -179,7 +177,7 @@ class IssueChanges:
             self.record(written[0].issue.project, 35, content, actor)
         return written
 
-    def delete_issue(self: Space, issue: What, *, by: Who = None) -> None:
+    def delete_issue(self, issue: What, *, by: Who = None) -> None:
         """Activity 4 with id and key number only. Its children lose their parent, which is a change like any other."""
         subject, actor = self.issue(issue), self.user(by)
         for child in subject.children:
@@ -204,7 +202,7 @@ class IssueChanges:
                     request.issue = None
         self.record(place, 4, {"id": subject.id, "key_id": subject.number}, actor)
 
-    def move_issue(self: Space, issue: What, project: Where, *, by: Who = None, bump: bool = True) -> Issue:
+    def move_issue(self, issue: What, project: Where, *, by: Who = None, bump: bool = True) -> Issue:
         """To another project: the id stays, the key changes; type, status, categories, … go to their namesakes there.
 
         How real Backlog records it is not documented: here a comment with the change of ``issueKey`` and activity 2 in
@@ -250,7 +248,7 @@ class IssueChanges:
 
     # --- comments ---
 
-    def add_comment(self: Space, issue: What, content: str, *, by: Who = None, notify: Iterable[Who] = ()) -> Comment:
+    def add_comment(self, issue: What, content: str, *, by: Who = None, notify: Iterable[Who] = ()) -> Comment:
         """A plain comment: activity 3; the issue's ``updated`` stays (see ``Settings.comment_bumps_updated``)."""
         subject, actor = self.issue(issue), self.user(by)
         comment = self._new_comment(subject, content, (), actor)
@@ -260,12 +258,12 @@ class IssueChanges:
         self.record(subject.project, 3, _issue_content(subject, comment), actor, notifications=comment.notifications)
         return comment
 
-    def edit_comment(self: Space, comment: Comment, content: str) -> Comment:
+    def edit_comment(self, comment: Comment, content: str) -> Comment:
         """Moves the comment's ``updated``; no activity, nothing else."""
         comment.content, comment.updated = content, self.clock
         return comment
 
-    def delete_comment(self: Space, comment: Comment) -> None:
+    def delete_comment(self, comment: Comment) -> None:
         """No activity, no stamp. A comment with a change log keeps its log and loses its content only."""
         if comment.changes:
             comment.content = None
@@ -273,7 +271,7 @@ class IssueChanges:
             comment.issue.comments.remove(comment)
 
     def add_comment_notification(
-        self: Space, comment: Comment, users: Iterable[Who], *, by: Who = None
+        self, comment: Comment, users: Iterable[Who], *, by: Who = None
     ) -> tuple[Notification, ...]:
         """Tell more people of a comment: activity 17; neither the issue's nor the comment's ``updated`` moves."""
         actor = self.user(by)
@@ -287,7 +285,7 @@ class IssueChanges:
 
     # --- what hangs on an issue ---
 
-    def attach_file(self: Space, issue: What, name: str, size: int = 1000, *, by: Who = None) -> Attachment:
+    def attach_file(self, issue: What, name: str, size: int = 1000, *, by: Who = None) -> Attachment:
         """A change like any other: stamp, comment with ``attachmentInfo``, activity 2."""
         subject, actor = self.issue(issue), self.user(by)
         attachment = self._new_attachment("issue", subject.project, name, size, actor)
@@ -301,7 +299,7 @@ class IssueChanges:
         self.record(subject.project, 2, content, actor)
         return attachment
 
-    def remove_attachment(self: Space, issue: What, attachment: Attachment | int | str, *, by: Who = None) -> None:
+    def remove_attachment(self, issue: What, attachment: Attachment | int | str, *, by: Who = None) -> None:
         """A change like any other: stamp, comment, activity 2."""
         subject, actor = self.issue(issue), self.user(by)
         gone = self.one(subject.attachments, attachment)
@@ -315,7 +313,7 @@ class IssueChanges:
         self.record(subject.project, 2, content, actor)
 
     def link_shared_file(
-        self: Space, issue: What, file: SharedFile | int, *, by: Who = None, through_api: bool = False
+        self, issue: What, file: SharedFile | int, *, by: Who = None, through_api: bool = False
     ) -> None:
         """``updated`` stays. Activity 2 when done in the browser, none through the API."""
         subject, linked = self.issue(issue), self.shared_file(file)
@@ -328,13 +326,13 @@ class IssueChanges:
             content |= {"comment": None, "changes": [], "shared_files": [linked.activity_content()]}
             self.record(subject.project, 2, content, self.user(by))
 
-    def unlink_shared_file(self: Space, issue: What, file: SharedFile | int) -> None:
+    def unlink_shared_file(self, issue: What, file: SharedFile | int) -> None:
         """``updated`` stays, no activity."""
         subject, linked = self.issue(issue), self.shared_file(file)
         subject.shared_files = tuple(each for each in subject.shared_files if each is not linked)
         subject.forget()
 
-    def add_external_link(self: Space, issue: What, url: str, title: str, *, by: Who = None) -> ExternalLink:
+    def add_external_link(self, issue: What, url: str, title: str, *, by: Who = None) -> ExternalLink:
         """A link to a file elsewhere. ``updated`` stays, no activity."""
         subject, actor = self.issue(issue), self.user(by)
         link = ExternalLink(
@@ -344,7 +342,7 @@ class IssueChanges:
         subject.forget()
         return link
 
-    def relate_issues(self: Space, issue: What, other: What, *, by: Who = None) -> None:
+    def relate_issues(self, issue: What, other: What, *, by: Who = None) -> None:
         """Each is related to the other. Recorded on both as a change like any other (not documented)."""
         first, second, actor = self.issue(issue), self.issue(other), self.user(by)
         if first is second or second in first.related:
@@ -353,7 +351,7 @@ class IssueChanges:
             one.related += (another,)
             self._log(one, Change("relatedIssue", another.key, None), actor)
 
-    def unrelate_issues(self: Space, issue: What, other: What, *, by: Who = None) -> None:
+    def unrelate_issues(self, issue: What, other: What, *, by: Who = None) -> None:
         """The reverse of ``relate_issues``."""
         first, second, actor = self.issue(issue), self.issue(other), self.user(by)
         if second not in first.related:
@@ -364,7 +362,7 @@ class IssueChanges:
 
     # --- inner workings ---
 
-    def _new_issue(self: Space, place: Project, summary: str, actor: User, fields: dict[str, Any]) -> Issue:
+    def _new_issue(self, place: Project, summary: str, actor: User, fields: dict[str, Any]) -> Issue:
         number = place.next_number
         place.next_number += 1
         issue = Issue(
@@ -387,9 +385,7 @@ class IssueChanges:
         place.numbers[number] = issue
         return issue
 
-    def _new_comment(
-        self: Space, issue: Issue, content: str | None, changes: tuple[Change, ...], actor: User
-    ) -> Comment:
+    def _new_comment(self, issue: Issue, content: str | None, changes: tuple[Change, ...], actor: User) -> Comment:
         identity = self.ids.next("comment")
         if content is None and identity % 7 == 0:
             # Old comments that are only a change have empty content instead of none.
@@ -400,15 +396,11 @@ class IssueChanges:
             self._touch_watchings(issue)
         return comment
 
-    def _new_attachment(self: Space, kind: str, place: Project, name: str, size: int, actor: User) -> Attachment:
-        place.usage[{"pull_request": "pullRequest"}.get(kind, kind)] += size
-        return Attachment(self.ids.next("attachment"), kind, name, size, actor, self.clock)
-
-    def _touch(self: Space, issue: Issue, actor: User) -> None:
+    def _touch(self, issue: Issue, actor: User) -> None:
         issue.updated, issue.updated_user = self.clock, actor
         issue.forget()
 
-    def _log(self: Space, issue: Issue, change: Change, actor: User) -> Comment:
+    def _log(self, issue: Issue, change: Change, actor: User) -> Comment:
         self._touch(issue, actor)
         comment = self._new_comment(issue, None, (change,), actor)
         content = _issue_content(issue, comment)
@@ -417,14 +409,14 @@ class IssueChanges:
         return comment
 
     def _issue_notifications(
-        self: Space, issue: Issue, actor: User, users: Iterable[Who], reason: int, **about: Any
+        self, issue: Issue, actor: User, users: Iterable[Who], reason: int, **about: Any
     ) -> tuple[Notification, ...]:
         receivers = {user.id: user for user in map(self.user, users) if user is not actor}
         return tuple(
             self.notify(user, reason, actor, issue.project, issue=issue, **about) for user in receivers.values()
         )
 
-    def _apply(self: Space, issue: Issue, fields: dict[str, Any]) -> tuple[Change, ...]:
+    def _apply(self, issue: Issue, fields: dict[str, Any]) -> tuple[Change, ...]:
         """Set fields; returns what really changed, as a change log."""
         place, log = issue.project, []
         for name, value in fields.items():
@@ -464,7 +456,7 @@ class IssueChanges:
             setattr(issue, name, value)
         return tuple(log)
 
-    def _named(self: Space, place: Project, name: str, value: Any) -> Any:
+    def _named(self, place: Project, name: str, value: Any) -> Any:
         if value is None and name in ("resolution", "assignee", "priority"):
             return None
         if name == "assignee":
@@ -477,7 +469,7 @@ class IssueChanges:
         }[name]
         return self.one(choices, value)
 
-    def _set_parent(self: Space, issue: Issue, value: What | None) -> Change | None:
+    def _set_parent(self, issue: Issue, value: What | None) -> Change | None:
         parent = None if value is None else self.issue(value)
         old = issue.parent
         if parent is old:
@@ -494,7 +486,7 @@ class IssueChanges:
         issue.parent = parent
         return Change("parentIssue", parent and parent.key, old and old.key)
 
-    def _set_custom_fields(self: Space, issue: Issue, values: dict[Any, Any]) -> list[Change]:
+    def _set_custom_fields(self, issue: Issue, values: dict[Any, Any]) -> list[Change]:
         log = []
         for reference, given in values.items():
             field = self.custom_field(issue.project, reference)

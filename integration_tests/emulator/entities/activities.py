@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from .base import Entity, stamp
-
-if TYPE_CHECKING:
-    from .people import Notification, User
-    from .projects import Project
+from .notices import Notification
+from .people import User
+from .projects import Project
 
 
 @dataclass(slots=True, eq=False, repr=False)

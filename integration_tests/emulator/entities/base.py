@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-if TYPE_CHECKING:
-    from .people import User
-
-
 HOST = "https://emulator.backlog.jp"
 """Host used inside URLs that the API returns (stars, icons, repositories)."""
+
+Upper = Any
+"""An object of a module above the one that says so: an issue in its project, a notification in its comment. Objects
+hang together in circles, their modules do not, so its class has no name here."""
 
 
 _EPOCH = datetime(1970, 1, 1)
@@ -114,7 +114,7 @@ class Attachment(Entity):
     kind: str
     name: str
     size: int
-    created_user: User | None
+    created_user: Shared | None
     created: int
 
     def shape(self) -> dict[str, Any]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from .base import HOST, Entity, fragment_of, shapes, stamp
-
-if TYPE_CHECKING:
-    from .base import Attachment
-    from .issues import Change, Issue
-    from .people import Notification, Star, User
-    from .projects import Project
+from .base import HOST, Attachment, Entity, Upper, fragment_of, shapes, stamp
+from .issues import Change, Issue
+from .people import Star, User
+from .projects import Project
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -144,7 +141,7 @@ class PullRequestComment(Entity):
     file_path: str | None = None
     position: int | None = None
     stars: tuple[Star, ...] = ()
-    notifications: tuple[Notification, ...] = ()
+    notifications: tuple[Upper, ...] = ()
 
     def shape(self) -> dict[str, Any]:
         return {

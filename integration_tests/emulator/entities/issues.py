@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from .base import Entity, compact, day, fragment_of, shapes, stamp
-
-if TYPE_CHECKING:
-    from .base import Attachment, Named
-    from .files import SharedFile
-    from .people import Notification, Star, User
-    from .projects import Category, CustomField, IssueType, Project, Status, Version
+from .base import Attachment, Entity, Named, Upper, compact, day, fragment_of, shapes, stamp
+from .files import SharedFile
+from .people import Star, User
+from .projects import Category, CustomField, IssueType, Project, Status, Version
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -193,7 +190,7 @@ class Comment(Entity):
     created: int
     updated: int
     stars: tuple[Star, ...] = ()
-    notifications: tuple[Notification, ...] = ()
+    notifications: tuple[Upper, ...] = ()
 
     def shape(self) -> dict[str, Any]:
         return {

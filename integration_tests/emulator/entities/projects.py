@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .base import Entity, Shared, day, fragment_of, shapes, stamp
-
-if TYPE_CHECKING:
-    from .activities import Activity
-    from .documents import Document
-    from .files import SharedFile
-    from .git import Repository
-    from .issues import Issue
-    from .people import Team, User
-    from .wikis import Wiki
-
+from .base import Entity, Shared, Upper, day, fragment_of, shapes, stamp
+from .files import SharedFile
+from .people import Team, User
 
 USAGE_KINDS = ("issue", "wiki", "document", "file", "subversion", "git", "gitLFS", "pullRequest")
 
@@ -51,14 +43,14 @@ class Project(Shared):
     versions: list[Version] = field(default_factory=list)
     custom_fields: list[CustomField] = field(default_factory=list)
     webhooks: list[Webhook] = field(default_factory=list)
-    issues: list[Issue] = field(default_factory=list)
-    numbers: dict[int, Issue] = field(default_factory=dict)
-    wikis: dict[int, Wiki] = field(default_factory=dict)
-    documents: dict[str, Document] = field(default_factory=dict)
+    issues: list[Upper] = field(default_factory=list)
+    numbers: dict[int, Upper] = field(default_factory=dict)
+    wikis: dict[int, Upper] = field(default_factory=dict)
+    documents: dict[str, Upper] = field(default_factory=dict)
     files: dict[int, SharedFile] = field(default_factory=dict)
     paths: dict[str, SharedFile] = field(default_factory=dict)
-    repositories: list[Repository] = field(default_factory=list)
-    activities: list[Activity] = field(default_factory=list)
+    repositories: list[Upper] = field(default_factory=list)
+    activities: list[Upper] = field(default_factory=list)
     usage: dict[str, int] = field(default_factory=lambda: dict.fromkeys(USAGE_KINDS, 0))
 
     def shape(self) -> dict[str, Any]:
