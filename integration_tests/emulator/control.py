@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 from aiohttp import web
 
+from .broken import PIECES
 from .entities import Entity
 from .model import CHANGES
 from .server import JSON, Server
@@ -164,6 +165,18 @@ def settings(server: Server, given: dict[str, Any], rest: str) -> Any:
         return dataclasses.asdict(server.space.settings)
 
 
+def quirks(server: Server, given: dict[str, Any], rest: str) -> Any:
+    with server.space.lock:
+        server.space.quirks.set(**given)
+        server.space.version += 1
+        return dataclasses.asdict(server.space.quirks)
+
+
+def broken(server: Server, given: dict[str, Any], rest: str) -> Any:
+    """The pieces that break a text, by kind."""
+    return PIECES
+
+
 def add_fault(server: Server, given: dict[str, Any], rest: str) -> Any:
     return dataclasses.asdict(server.faults.add(**given))
 
@@ -239,6 +252,8 @@ COMMANDS = {
     ("POST", "change"): change,
     ("POST", "clock"): clock,
     ("POST", "settings"): settings,
+    ("POST", "quirks"): quirks,
+    ("GET", "broken"): broken,
     ("POST", "faults"): add_fault,
     ("DELETE", "faults"): clear_faults,
     ("GET", "requests"): requests,

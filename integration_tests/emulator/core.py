@@ -35,7 +35,9 @@ from .entities import (
     Watching,
     Wiki,
     compact,
+    stamp,
 )
+from .quirks import Quirks
 
 START = datetime(2026, 6, 30, 9, 0, 0, tzinfo=UTC)
 """Where the clock stands in a freshly generated space."""
@@ -107,7 +109,9 @@ class Core:
         self.timezone = timezone
         self.zone = ZoneInfo(timezone)
         self.settings = Settings()
+        self.quirks = Quirks()
         self.ids = Ids(seed)
+        self.lots = random.Random(f"lots {seed}")
         self.version = 0
         self._now = int(now.timestamp())
         self.created = self._now
@@ -151,6 +155,11 @@ class Core:
     def clock(self) -> int:
         """The present moment in epoch seconds."""
         return self._now
+
+    @property
+    def long_ago(self) -> bool:
+        """Whether the present moment is in the years that ``Quirks.old_until`` ends."""
+        return str(stamp(self._now)) < self.quirks.old_until
 
     def advance(self, seconds: int) -> datetime:
         """Move the clock forward."""
@@ -292,6 +301,7 @@ class Core:
             created_user=by,
             created=self._now,
             notifications=notifications,
+            notifications_listed=self.long_ago,
         )
         self.activities.append(activity)
         by.activities.append(activity)

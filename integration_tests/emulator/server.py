@@ -18,7 +18,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 from aiohttp import web
 
 from . import endpoints
-from .api import ApiError, Binary, Call, encode, find_route, parse
+from .api import ApiError, Binary, Call, Empty, encode, find_route, parse
+from .broken import on_the_wire
 from .entities import User
 from .faults import Fault, Faults
 from .limits import Limits
@@ -196,7 +197,9 @@ class Server:
                     headers["Content-Type"] = result.content_type
                     headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(result.name, safe='')}"
                     return Answer(200, result.content, headers)
-                return Answer(200, encode(result), headers)
+                if isinstance(result, Empty):
+                    return Answer(result.status, b"", headers)
+                return Answer(200, on_the_wire(encode(result)), headers)
             except ApiError as error:
                 return Answer(error.status, error.body(), headers)
 

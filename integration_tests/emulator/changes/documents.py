@@ -106,7 +106,7 @@ class DocumentChanges(Core):
         attachment = self._new_attachment("document", page.project, name, size, actor)
         page.attachments += (attachment,)
         page.updated, page.updated_user = self.clock, actor
-        content = _content(page) | {"attachments": [{"id": attachment.id, "name": name, "size": size}]}
+        content = _content(page) | {"attachments": [attachment.short_shape()]}
         self.record(page.project, 46, content, actor)
         return attachment
 
@@ -139,9 +139,11 @@ class DocumentChanges(Core):
         return comment
 
     def delete_document_comment(self, comment: DocumentComment, *, by: Who = None) -> None:
-        """With its replies: activity 42."""
-        comment.document.comments.remove(comment)
-        self.record(comment.document.project, 42, _comment_content(comment), self.user(by))
+        """With its replies: activity 42 (see ``Quirks.document_comment_deletion_ids``)."""
+        page = comment.document
+        page.comments.remove(comment)
+        content = _comment_content(comment) if self.quirks.document_comment_deletion_ids else _content(page)
+        self.record(page.project, 42, content, self.user(by))
 
     def reply_to_document_comment(self, comment: DocumentComment, plain: str, *, by: Who = None) -> DocumentReply:
         """Activity 43; the comment's own ``updated`` stays."""
@@ -171,9 +173,11 @@ class DocumentChanges(Core):
         return reply
 
     def delete_document_reply(self, reply: DocumentReply, *, by: Who = None) -> None:
-        """Activity 45."""
+        """Activity 45 (see ``Quirks.document_comment_deletion_ids``)."""
+        page = reply.comment.document
         reply.comment.replies.remove(reply)
-        self.record(reply.comment.document.project, 45, _reply_content(reply), self.user(by))
+        content = _reply_content(reply) if self.quirks.document_comment_deletion_ids else _content(page)
+        self.record(page.project, 45, content, self.user(by))
 
     def mention_in_document(self, document: Document | str, user: Who, *, by: Who = None) -> None:
         """Activity 49 and a notification."""

@@ -24,7 +24,7 @@ from .projects import Where
 
 class GitChanges(Core):
     def create_repository(
-        self, project: Where, name: str, description: str | None = None, *, by: Who = None
+        self, project: Where, name: str, description: str | None = None, *, hook_url: str | None = None, by: Who = None
     ) -> Repository:
         """Activity 13. Never pushed to so far, so ``pushedAt`` is null."""
         place, actor = self.project(project), self.user(by)
@@ -33,7 +33,7 @@ class GitChanges(Core):
             project=place,
             name=name,
             description=description,
-            hook_url=None,
+            hook_url=hook_url,
             display_order=len(place.repositories),
             pushed_at=None,
             created_user=actor,
@@ -171,6 +171,7 @@ class GitChanges(Core):
         if merge:
             request.merge_at, request.merge_commit = self.clock, _commit(request.id, 0, 2)
         change = Change("status", PULL_REQUEST_STATUSES[request.status_id], PULL_REQUEST_STATUSES[old])
+        change.ids = (str(request.status_id), str(old))
         return self._pull_request_changed(request, [change], None, actor)
 
     def delete_pull_request(self, pull_request: PullRequest | int, *, by: Who = None) -> None:

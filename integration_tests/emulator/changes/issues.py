@@ -1,8 +1,8 @@
 """Changes of issues and their comments.
 
 What each does to ``issue.updated`` and to the activity feed is section 6.2 of the API reference: a change of a field
-moves the stamp, leaves a comment with a change log and activity 2; a plain comment leaves activity 3 and moves nothing;
-a star, a linked shared file, an edited comment move nothing.
+moves the stamp, leaves a comment with a change log and activity 2; a comment, even with a file, leaves activity 3 and
+moves nothing; a star, a linked shared file, an edited comment move nothing.
 """
 
 from __future__ import annotations
@@ -59,8 +59,7 @@ class IssueChanges(Core):
         issue.attachments = tuple(self._new_attachment("issue", place, name, size, actor) for name, size in attachments)
         notified = self._issue_notifications(issue, actor, notify, 3)
         if notified:
-            names = ", ".join(each.user.name for each in notified)
-            change = Change("notification", names, None, notification="issue.create")
+            change = Change("notification", None, None, notification="issue.create")
             comment = self._new_comment(issue, None, (change,), actor)
             comment.notifications = notified
             for each in notified:
@@ -69,7 +68,7 @@ class IssueChanges(Core):
         if issue.assignee is not None and issue.assignee is not actor:
             assigned = (self.notify(issue.assignee, 1, actor, place, issue=issue),)
         content = _issue_content(issue)
-        content["attachments"] = [{"id": each.id, "name": each.name, "size": each.size} for each in issue.attachments]
+        content["attachments"] = [each.short_shape() for each in issue.attachments]
         self.record(place, 1, content, actor, notifications=assigned + notified)
         return issue
 
@@ -106,7 +105,7 @@ class IssueChanges(Core):
         if subject.assignee is not before and subject.assignee not in (None, actor):
             told += (self.notify(subject.assignee, 1, actor, subject.project, issue=subject, comment=written),)
         content = _issue_content(subject, written)
-        content["changes"] = [change.activity_content() for change in changes]
+        content["changes"] = self._told(changes)
         self.record(subject.project, 2, content, actor, notifications=told)
         return written
 
@@ -133,9 +132,7 @@ class IssueChanges(Core):
                     {**_link(made.issue), "comment": {"id": made.id, "content": made.content or ""}}
                     for made in comments
                 ],
-                "changes": [
-                    {"field": change.field, "new_value": change.new or "", "type": "standard"} for change in shown
-                ],
+                "changes": [change.bulk_content() for change in shown],
             }
             self.record(place, 14, content, actor)
         return [made for comments in written.values() for made in comments]
@@ -173,7 +170,7 @@ class IssueChanges(Core):
                 self.record(place, 35, {"tx_id": written[0].id, "link": links, "changes": []}, actor)
         else:
             content = _issue_content(written[0].issue, written[0])
-            content["changes"] = [change.activity_content() for change in written[0].changes]
+            content["changes"] = self._told(written[0].changes)
             self.record(written[0].issue.project, 35, content, actor)
         return written
 
@@ -242,20 +239,37 @@ class IssueChanges(Core):
             self._touch(subject, actor)
         comment = self._new_comment(subject, None, (Change("issueKey", subject.key, old_key),), actor)
         content = _issue_content(subject, comment)
-        content["changes"] = [change.activity_content() for change in comment.changes]
+        content["changes"] = self._told(comment.changes)
         self.record(place, 2, content, actor)
         return subject
 
     # --- comments ---
 
-    def add_comment(self, issue: What, content: str, *, by: Who = None, notify: Iterable[Who] = ()) -> Comment:
-        """A plain comment: activity 3; the issue's ``updated`` stays (see ``Settings.comment_bumps_updated``)."""
+    def add_comment(
+        self,
+        issue: What,
+        content: str,
+        *,
+        by: Who = None,
+        notify: Iterable[Who] = (),
+        attachments: Iterable[tuple[str, int]] = (),
+    ) -> Comment:
+        """A comment, perhaps with files (name, size): activity 3.
+
+        The issue's ``updated`` stays, even with files (see ``Settings.comment_bumps_updated``).
+        """
         subject, actor = self.issue(issue), self.user(by)
-        comment = self._new_comment(subject, content, (), actor)
+        files = tuple(self._new_attachment("issue", subject.project, name, size, actor) for name, size in attachments)
+        subject.attachments += files
+        subject.forget()
+        changes = tuple(Change("attachment", each.name, None, attachment=(each.id, each.name)) for each in files)
+        comment = self._new_comment(subject, content, changes, actor)
         comment.notifications = self._issue_notifications(subject, actor, notify, 2, comment=comment)
         if self.settings.comment_bumps_updated:
             self._touch(subject, actor)
-        self.record(subject.project, 3, _issue_content(subject, comment), actor, notifications=comment.notifications)
+        told = _issue_content(subject, comment)
+        told["changes"], told["attachments"] = self._told(changes), [each.short_shape() for each in files]
+        self.record(subject.project, 3, told, actor, notifications=comment.notifications)
         return comment
 
     def edit_comment(self, comment: Comment, content: str) -> Comment:
@@ -286,7 +300,7 @@ class IssueChanges(Core):
     # --- what hangs on an issue ---
 
     def attach_file(self, issue: What, name: str, size: int = 1000, *, by: Who = None) -> Attachment:
-        """A change like any other: stamp, comment with ``attachmentInfo``, activity 2."""
+        """A file by way of "update issue": stamp, comment with ``attachmentInfo``, activity 2."""
         subject, actor = self.issue(issue), self.user(by)
         attachment = self._new_attachment("issue", subject.project, name, size, actor)
         subject.attachments += (attachment,)
@@ -294,8 +308,8 @@ class IssueChanges(Core):
         change = Change("attachment", name, None, attachment=(attachment.id, name))
         comment = self._new_comment(subject, None, (change,), actor)
         content = _issue_content(subject, comment)
-        content["changes"] = [change.activity_content()]
-        content["attachments"] = [{"id": attachment.id, "name": name, "size": size}]
+        content["changes"] = self._told((change,))
+        content["attachments"] = [attachment.short_shape()]
         self.record(subject.project, 2, content, actor)
         return attachment
 
@@ -309,7 +323,7 @@ class IssueChanges(Core):
         change = Change("attachment", None, gone.name, attachment=(gone.id, gone.name))
         comment = self._new_comment(subject, None, (change,), actor)
         content = _issue_content(subject, comment)
-        content["changes"] = [change.activity_content()]
+        content["changes"] = self._told((change,))
         self.record(subject.project, 2, content, actor)
 
     def link_shared_file(
@@ -390,11 +404,22 @@ class IssueChanges(Core):
         if content is None and identity % 7 == 0:
             # Old comments that are only a change have empty content instead of none.
             content = ""
+        if self.long_ago:
+            for change in changes:
+                change.old = change.old or ""
         comment = Comment(identity, issue, content, changes, actor, self.clock, self.clock)
         issue.comments.append(comment)
         if issue.id in self.watchings_by_issue:
             self._touch_watchings(issue)
         return comment
+
+    def _told(self, changes: Iterable[Change]) -> list[dict[str, Any]]:
+        """A change log as the feed writes it."""
+        content = [change.activity_content() for change in changes]
+        if self.quirks.field_text:
+            for change, told in zip(changes, content, strict=True):
+                told["field_text"] = change.field if change.attribute else f"lbl.changelog.{change.field}"
+        return content
 
     def _touch(self, issue: Issue, actor: User) -> None:
         issue.updated, issue.updated_user = self.clock, actor
@@ -404,7 +429,7 @@ class IssueChanges(Core):
         self._touch(issue, actor)
         comment = self._new_comment(issue, None, (change,), actor)
         content = _issue_content(issue, comment)
-        content["changes"] = [change.activity_content()]
+        content["changes"] = self._told((change,))
         self.record(issue.project, 2, content, actor)
         return comment
 
@@ -430,7 +455,10 @@ class IssueChanges(Core):
                 value = self._named(place, name, value)
                 if value is old:
                     continue
-                log.append(Change(_NAMED[name], value and value.name, old and old.name))
+                change = Change(_NAMED[name], value and value.name, old and old.name)
+                if name in ("status", "resolution"):
+                    change.ids = ("" if value is None else str(value.id), "" if old is None else str(old.id))
+                log.append(change)
             elif name in _LISTS:
                 old = getattr(issue, name)
                 choices = place.categories if name == "categories" else place.versions

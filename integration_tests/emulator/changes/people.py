@@ -248,7 +248,7 @@ class PeopleChanges(Core):
 
 def _membership(users: list[User]) -> dict[str, Any]:
     return {
-        "users": [{"id": user.id, "userId": user.user_id, "name": user.name} for user in users],
+        "users": [user.activity_shape() for user in users],
         "group_project_activities": [],
         "comment": "",
     }

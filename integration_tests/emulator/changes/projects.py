@@ -27,6 +27,13 @@ BUILT_IN_STATUSES = (
     (3, "処理済み", "#5eb5a6"),
     (4, "完了", "#b0be3c"),
 )
+_MILESTONE_FIELDS = {
+    "name": "name",
+    "description": "description",
+    "start_date": "startDate",
+    "release_due_date": "referenceDate",
+    "archived": "archived",
+}
 ISSUE_TYPES = (("タスク", "#7ea800"), ("バグ", "#990000"), ("要望", "#ff9200"), ("その他", "#2779ca"))
 
 
@@ -197,7 +204,7 @@ class ProjectChanges(Core):
             {
                 "deletedStatus": {"name": gone.name},
                 "link": [{"id": issue.id, "key_id": issue.number, "title": issue.summary} for issue in moved],
-                "change": {"field": "status", "new_value": other.name, "old_value": gone.name, "type": "standard"},
+                "change": {"field": "status", "new_value": other.name, "type": "standard"},
             },
             self.user(by),
         )
@@ -247,10 +254,9 @@ class ProjectChanges(Core):
         milestone = self.one(place.versions, version)
         log = [
             {
-                "field": name,
+                "field": _MILESTONE_FIELDS[name],
                 "new_value": str(value or ""),
                 "old_value": str(getattr(milestone, name) or ""),
-                "type": "standard",
             }
             for name, value in changes.items()
         ]

@@ -30,7 +30,7 @@ class WikiChanges(Core):
         self.wikis[wiki.id] = place.wikis[wiki.id] = wiki
         place.usage["wiki"] += len(content.encode())
         self._new_version(wiki, actor)
-        self.record(place, 5, wiki.activity_content(version=1), actor)
+        self.record(place, 5, wiki.activity_content(), actor)
         return wiki
 
     def update_wiki(
@@ -63,23 +63,20 @@ class WikiChanges(Core):
         self.record(page.project, 7, page.activity_content(), actor)
 
     def attach_file_to_wiki(self, wiki: Wiki | int, name: str, size: int = 1000, *, by: Who = None) -> Attachment:
-        """Moves ``updated``; activity 6 without diff or version, no new version in the history."""
+        """Activity 6 without diff or version; ``updated`` stays, no new version in the history."""
         page, actor = self.wiki(wiki), self.user(by)
         attachment = self._new_attachment("wiki", page.project, name, size, actor)
         page.attachments += (attachment,)
-        page.updated, page.updated_user = self.clock, actor
-        content = page.activity_content()
-        content["attachments"] = [{"id": attachment.id, "name": name, "size": size}]
+        content = page.activity_content() | {"attachments": [attachment.short_shape()]}
         self.record(page.project, 6, content, actor)
         return attachment
 
-    def remove_wiki_attachment(self, wiki: Wiki | int, attachment: Attachment | int | str, *, by: Who = None) -> None:
-        """Moves ``updated``; no activity."""
+    def remove_wiki_attachment(self, wiki: Wiki | int, attachment: Attachment | int | str) -> None:
+        """No stamp, no activity."""
         page = self.wiki(wiki)
         gone = self.one(page.attachments, attachment)
         page.attachments = tuple(each for each in page.attachments if each is not gone)
         page.project.usage["wiki"] -= gone.size
-        page.updated, page.updated_user = self.clock, self.user(by)
 
     def link_shared_file_to_wiki(self, wiki: Wiki | int, file: SharedFile | int) -> None:
         """No stamp, no activity."""

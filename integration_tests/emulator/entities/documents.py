@@ -45,6 +45,19 @@ class Document(Entity):
             "created": stamp(self.created),
             "updatedUser": fragment_of(self.updated_user),
             "updated": stamp(self.updated),
+            "childDocumentIds": [each.id for each in self.project.documents.values() if each.parent is self],
+        }
+
+    def node(self, children: list[dict[str, Any]]) -> dict[str, Any]:
+        """In the project's tree, where no emoji is an empty text."""
+        return {
+            "id": self.id,
+            "name": self.title,
+            "emoji": self.emoji or "",
+            "emojiType": "unicode" if self.emoji else None,
+            "statusId": self.status_id,
+            "updated": stamp(self.updated),
+            "children": children,
         }
 
 

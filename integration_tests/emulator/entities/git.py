@@ -104,6 +104,12 @@ class PullRequest(Entity):
             "stars": shapes(self.stars),
         }
 
+    def list_shape(self) -> dict[str, Any]:
+        """In the list, where it shows no attachments and no stars."""
+        shape = self.shape()
+        del shape["attachments"], shape["stars"]
+        return shape
+
     def activity_content(self, *, comment: PullRequestComment | None, changes: Any = ()) -> dict[str, Any]:
         issue = self.issue
         return {
@@ -112,7 +118,7 @@ class PullRequest(Entity):
             "summary": self.summary,
             "description": self.description,
             "comment": {"id": comment.id, "content": comment.content or ""} if comment else None,
-            "changes": [change.activity_content() for change in changes],
+            "changes": [change.pull_request_content() for change in changes],
             "repository": self.repository.short_shape(),
             "issue": {
                 "id": issue.id,

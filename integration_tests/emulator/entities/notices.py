@@ -75,7 +75,7 @@ class Notification(Entity):
             "created": stamp(self.created),
         }
         if self.document:
-            shape["document"] = {"id": self.document.id, "title": self.document.title}
+            shape["document"] = self.document.shape()
         if self.document_comment:
             shape["documentComment"] = self.document_comment.shape()
         if self.document_reply:

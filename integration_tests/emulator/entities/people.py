@@ -41,7 +41,7 @@ class User(Shared):
         return self.role_type in self.RESTRICTED
 
     def shape(self) -> dict[str, Any]:
-        account = None
+        account: dict[str, Any] | None = None
         if self.nulab_id is not None:
             account = {
                 "nulabId": self.nulab_id,
@@ -49,6 +49,8 @@ class User(Shared):
                 "uniqueId": self.unique_id,
                 "iconUrl": f"https://apps.nulab.com/icons/{self.unique_id}",
             }
+        elif self.user_id is None:
+            account = dict.fromkeys(("nulabId", "name", "uniqueId", "iconUrl"))
         return {
             "id": self.id,
             "userId": self.user_id,
@@ -60,6 +62,12 @@ class User(Shared):
             "keyword": self.keyword,
             "lastLoginTime": stamp(self.last_login),
         }
+
+    def activity_shape(self) -> dict[str, Any]:
+        """Inside activities 15 and 16."""
+        shape = self.shape()
+        del shape["keyword"], shape["lastLoginTime"]
+        return shape
 
     def internal_shape(self) -> dict[str, Any]:
         """The other user shape, seen only as author of document comments."""
