@@ -11,10 +11,11 @@ from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import Any
 
+import grimp
 import pytest
 import requests
 
-from integration_tests.emulator import STREAMS, Emulator, Space
+from integration_tests.emulator import STREAMS, Emulator, Space, broken
 from integration_tests.emulator.entities import Issue
 
 STRICT = [
@@ -284,8 +285,8 @@ def test_missing_things(client: Client, path: str, message: str) -> None:
 def test_defaults(client: Client) -> None:
     assert len(client.json("/issues")) == 20
     assert len(client.json("/space/activities")) == 20
-    updated = [issue["updated"] for issue in client.json("/issues", count=100)]
-    assert updated == sorted(updated, reverse=True)
+    created = [issue["created"] for issue in client.json("/issues", count=100)]
+    assert created == sorted(created, reverse=True)
 
 
 # --- windows ---------------------------------------------------------------------------------------------------------
@@ -674,6 +675,439 @@ def test_documents_in_the_trash(client: Client, space: Space) -> None:
     assert listed() >= {parent.id, child.id}
 
 
+# --- what real servers were seen to do -------------------------------------------------------------------------------
+
+
+def newest(client: Client, number: int = 1) -> Any:
+    """The newest activity, or the last few, oldest first."""
+    rows = client.json("/space/activities", count=number)[::-1]
+    return rows[0] if number == 1 else rows
+
+
+def test_a_comment_with_a_file_is_a_comment(client: Client, space: Space) -> None:
+    issue = some_issue(space)
+    space.advance(60)
+    before = client.json(f"/issues/{issue.id}")
+    comment = space.add_comment(issue, "添付します", attachments=[("図.png", 12)])
+    after = client.json(f"/issues/{issue.id}")
+    file = after["attachments"][-1]
+    assert after["updated"] == before["updated"] and len(after["attachments"]) == len(before["attachments"]) + 1
+    activity = newest(client)
+    assert activity["type"] == 3
+    content = activity["content"]
+    assert content["comment"] == {"id": comment.id, "content": "添付します"}
+    assert content["changes"] == [{"field": "attachment", "new_value": "図.png", "old_value": "", "type": "standard"}]
+    assert content["attachments"] == [{"id": file["id"], "name": "図.png", "size": 12}]
+    row = client.json(f"/issues/{issue.id}/comments/{comment.id}")
+    assert row["changeLog"][0]["attachmentInfo"] == {"id": file["id"], "name": "図.png"}
+    assert client.get(f"/issues/{issue.id}/attachments/{file['id']}").content
+    space.attach_file(issue, "図2.png", 12)
+    assert newest(client)["type"] == 2
+    space.settings.comment_bumps_updated = True
+    space.advance(60)
+    space.add_comment(issue, "もう一つ", attachments=[("図3.png", 12)])
+    assert epoch(client.json(f"/issues/{issue.id}")["updated"]) == space.clock
+
+
+def test_a_file_on_a_wiki_page_moves_nothing(client: Client, space: Space) -> None:
+    wiki = space.create_wiki("WEB", "添付のあるページ", "本文")
+    assert newest(client)["content"]["version"] is None
+    before = client.json(f"/wikis/{wiki.id}")
+    space.advance(60)
+    file = space.attach_file_to_wiki(wiki, "図.png", 12)
+    activity = newest(client)
+    assert activity["type"] == 6
+    assert activity["content"]["attachments"] == [{"id": file.id, "name": "図.png", "size": 12}]
+    assert activity["content"]["version"] is None and activity["content"]["diff"] is None
+    assert [each["id"] for each in client.json(f"/wikis/{wiki.id}")["attachments"]] == [file.id]
+    space.remove_wiki_attachment(wiki, file)
+    assert newest(client)["id"] == activity["id"]
+    assert client.json(f"/wikis/{wiki.id}") == before
+    assert len(client.json(f"/wikis/{wiki.id}/history")) == 1
+
+
+def test_the_feed_gives_ids_and_the_comment_names(client: Client, space: Space) -> None:
+    web = space.project("WEB")
+    issue = space.create_issue("WEB", "変更を見る", categories=[], assignee="member")
+    version, category = web.versions[0], web.categories[0]
+    fields: dict[str, Any] = {
+        "status": 4,
+        "resolution": 0,
+        "assignee": "administrator",
+        "milestones": [version],
+        "versions": [version],
+        "categories": [category],
+        "due_date": "2026-07-23",
+    }
+    comment = space.update_issue(issue, **fields)
+    assert comment is not None
+    content = newest(client)["content"]
+    assert content["comment"]["id"] == comment.id
+    member, administrator = space.user("member").name, space.user(None).name
+    assert {each["field"]: (each["new_value"], each["old_value"]) for each in content["changes"]} == {
+        "status": ("4", "1"),
+        "resolution": ("0", ""),
+        "assigner": (administrator, member),
+        "milestone": (f" {version.name}", ""),
+        "version": (f" {version.name}", ""),
+        "component": (f" {category.name}", ""),
+        "limitDate": ("2026-07-23", ""),
+    }
+    assert {frozenset(each) for each in content["changes"]} == {frozenset({"field", "new_value", "old_value", "type"})}
+    log = client.json(f"/issues/{issue.id}/comments/{comment.id}")["changeLog"]
+    assert {each["field"]: (each["newValue"], each["originalValue"]) for each in log} == {
+        "status": ("完了", "未対応"),
+        "resolution": ("対応済み", None),
+        "assigner": (administrator, member),
+        "milestone": (version.name, None),
+        "version": (version.name, None),
+        "component": (category.name, None),
+        "limitDate": ("2026-07-23", None),
+    }
+    space.quirks.field_text = True
+    space.update_issue(issue, status=1)
+    assert newest(client)["content"]["changes"][0]["field_text"] == "lbl.changelog.status"
+    space.bulk_update_issues([issue], status=3, resolution=1, milestones=[web.versions[1]], due_date="2017-07-23")
+    activity = newest(client)
+    assert activity["type"] == 14
+    assert {each["field"]: each["new_value"] for each in activity["content"]["changes"]} == {
+        "status": "3",
+        "resolution": "1",
+        "milestone": web.versions[1].name,
+        "limitDate": "2017/07/23",
+    }
+
+
+def test_the_feed_gives_ids_of_pull_requests_too(client: Client, space: Space) -> None:
+    request = space.create_pull_request(space.project("WEB").repositories[0], "PR")
+    comment = space.close_pull_request(request)
+    assert comment is not None
+    activity = newest(client)
+    assert activity["type"] == 19 and activity["content"]["comment"]["id"] == comment.id
+    assert activity["content"]["changes"] == [{"field": "status", "new_value": "3", "old_value": "1"}]
+    path = f"/projects/WEB/git/repositories/{request.repository.id}/pullRequests/{request.number}/comments"
+    assert client.json(path)[-1]["changeLog"] == [{"field": "status", "newValue": "Merged", "originalValue": "Open"}]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_deleted_document_comments_may_not_be_named(client: Client, space: Space, named: bool) -> None:
+    space.quirks.document_comment_deletion_ids = named
+    page = space.create_document("WEB", "文書")
+    comment = space.comment_document(page, "コメント")
+    reply = space.reply_to_document_comment(comment, "返信")
+    space.delete_document_reply(reply)
+    space.delete_document_comment(comment)
+    document = {"id": page.id, "title": "文書"}
+    about = {"comment": {"id": comment.id, "content": "コメント"}}
+    last = {"reply": {"id": reply.id, "content": "返信"}}
+    assert [(each["type"], each["content"]) for each in newest(client, 2)] == [
+        (45, document | about | last if named else document),
+        (42, document | about if named else document),
+    ]
+
+
+def test_what_is_old_has_empty_texts_and_notifications_in_lists(client: Client, space: Space) -> None:
+    """Each for itself in one space: what is fixed when it happens stays as it was."""
+    for day, old in (("2026-07-01", True), ("", False)):
+        space.quirks.old_until = day
+        issue = space.create_issue("WEB", "いつの課題", notify=["member"])
+        listed = newest(client)
+        assert [each["user"]["userId"] for each in listed["notifications"]] == (["member"] if old else [])
+        assert client.json(f"/activities/{listed['id']}")["notifications"]
+        space.update_issue(issue, assignee="member", due_date="2026-07-23")
+        told, changed = client.json(f"/issues/{issue.id}/comments", order="asc")
+        assert [each["originalValue"] for each in changed["changeLog"]] == ([""] * 2 if old else [None] * 2)
+        assert told["changeLog"][0]["newValue"] is None
+        assert told["changeLog"][0]["notificationInfo"] == {"type": "issue.create"}
+
+
+def test_half_of_the_generated_past_is_old(emulator: Emulator) -> None:
+    def kinds(emulator: Emulator) -> tuple[set[str], bool]:
+        originals = {repr(row["originalValue"]) for row in emulator.truth("issue_changelogs")}
+        return originals & {"''", "None"}, any(row["notifications"] for row in emulator.truth("activities"))
+
+    assert kinds(emulator) == ({"''", "None"}, True)
+    assert kinds(Emulator(seed=3, projects=4, issues=80, quirks={"old_until": ""})) == ({"None"}, False)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("cap", 100), ("refuse", 400), ("allow", 130)])
+def test_pages_of_shared_files(client: Client, space: Space, limit: str, expected: int) -> None:
+    space.quirks.shared_files_count = limit
+    for number in range(130):
+        space.add_shared_file("WEB", f"/多い/{number}.txt", 1)
+    response = client.get("/projects/WEB/files/metadata/多い", count=1000)
+    assert (len(response.json()) if response.status_code == 200 else response.status_code) == expected
+    first = client.json("/projects/WEB/files/metadata/多い", count=100, order="asc")
+    second = client.json("/projects/WEB/files/metadata/多い", count=100, order="asc", offset=100)
+    assert len({each["id"] for each in first + second}) == 130
+
+
+@pytest.mark.parametrize(
+    ("kind", "on_the_wire"),
+    [
+        ("half_surrogate", b"cut \\ud83c!"),
+        ("control", b"cut \x0b!"),
+        ("cesu_8", b"cut \xed\xa0\xbc\xed\xbe\x89!"),
+        ("byte", b"cut \xff!"),
+        ("bom", b"cut !"),
+    ],
+)
+def test_broken_texts(emulator: Emulator, client: Client, space: Space, kind: str, on_the_wire: bytes) -> None:
+    issue = space.create_issue("WEB", f"cut {broken.PIECES[kind]}!")
+    for path in (f"/issues/{issue.id}", "/issues", "/space/activities"):
+        body = client.get(path).content
+        assert on_the_wire in body, path
+        assert body.startswith(b"\xef\xbb\xbf") == (kind == "bom")
+    assert client.get("/priorities").content.isascii() is False and client.json("/priorities")
+    row = next(row for row in emulator.truth("issues") if row["id"] == issue.id)
+    assert row["summary"] == ("cut !" if kind == "bom" else "cut \ufffd!")
+
+
+def test_one_object_may_fail_for_ever_and_a_list_be_refused(emulator: Emulator, client: Client, space: Space) -> None:
+    issue = some_issue(space)
+    emulator.faults.add(rf"^/api/v2/issues/{issue.id}/comments$", status=500, times=None)
+    assert [client.get(f"/issues/{issue.id}/comments").status_code for _ in range(9)] == [500] * 9
+    assert client.json(f"/issues/{space.project('WEB').issues[1].id}/comments") is not None
+    assert client.json("/groups") == client.json("/teams")
+    space.quirks.teams_refused = True
+    assert client.error("/teams")[:2] == client.error("/groups")[:2] == (400, 7)
+    assert emulator.truth("teams") == emulator.truth("team_members") == []
+    assert emulator.truth("project_teams")
+
+
+def test_ties_may_come_in_another_order_each_time(client: Client, space: Space) -> None:
+    space.advance(60)
+    made = {issue.id for issue in space.bulk_create_issues("WEB", [f"同時 {n}" for n in range(10)])}
+    for number in range(10):
+        space.create_document("WEB", f"同時 {number}")
+        space.watch(some_issue(space))
+    lists: dict[str, dict[str, Any]] = {
+        "/issues": {"sort": "created", "order": "desc"},
+        "/documents": {"offset": 0},
+        filled(space, "/users/{admin}/watchings"): {"sort": "created"},
+    }
+
+    def orders(path: str) -> set[tuple[Any, ...]]:
+        return {tuple(row["id"] for row in client.json(path, count=10, **lists[path])) for _ in range(5)}
+
+    for path in lists:
+        space.quirks.ties = "stable"
+        assert len(orders(path)) == 1, path
+        space.quirks.ties = "random"
+        assert len(orders(path)) > 1, path
+    assert all(set(order) == made for order in orders("/issues"))
+    # What is not equal stays in order.
+    created = [row["created"] for row in client.json("/issues", count=100, sort="created", order="asc")]
+    assert created == sorted(created)
+
+
+def test_lists_may_leave_fields_out(emulator: Emulator, client: Client, space: Space) -> None:
+    repository = space.project("WEB").repositories[0]
+    root = f"/projects/WEB/git/repositories/{repository.id}/pullRequests"
+    request = space.create_pull_request(repository, "PR", attachments=[("差分.png", 5)])
+    single = client.json(f"{root}/{request.number}")
+    details = {"attachments", "stars"}
+    assert set(single) - set(client.json(root)[0]) == details
+    assert client.get(f"{root}/{request.number}/attachments/{single['attachments'][0]['id']}").content == (
+        request.attachments[0].content()
+    )
+    space.quirks.pull_request_list_details = True
+    assert client.json(root)[0] == single
+    page = space.create_document("WEB", "文書", "本文")
+    space.attach_file_to_document(page, "資料.pdf", 5)
+    single = client.json(f"/documents/{page.id}")
+    assert client.json("/documents", offset=0)[0] == single
+    space.quirks.document_list_details = False
+    assert set(single) - set(client.json("/documents", offset=0)[0]) == {"attachments", "json"}
+    assert next(row for row in emulator.truth("documents") if row["id"] == page.id)["attachments"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "body"),
+    [
+        ("object", 200, b'{"content":null,"updated":null}'),
+        ("204", 204, b""),
+        ("empty", 200, b""),
+        ("null", 200, b"null"),
+    ],
+)
+def test_no_notice(kind: str, status: int, body: bytes) -> None:
+    with Emulator(projects=1, issues=0, quirks={"no_notice": kind}) as emulator:
+        client = Client(emulator)
+        response = client.get("/space/notification")
+        assert (response.status_code, response.content) == (status, body)
+        assert len(emulator.truth("space_notification")) == (kind == "object")
+        emulator.space.set_space_notification("お知らせ")
+        assert client.json("/space/notification")["content"] == "お知らせ"
+        assert len(emulator.truth("space_notification")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("0000-00-00", "0000-00-00T00:00:00Z"), ("", ""), ("2018/08/17", "2018/08/17")],
+)
+def test_odd_dates(emulator: Emulator, client: Client, space: Space, text: str, shown: str) -> None:
+    web = space.project("WEB")
+    field = next(each for each in web.custom_fields if each.type_id == 4)
+    issue = space.create_issue("WEB", "日付", due_date=text, custom_fields={field: text})
+    version = space.create_version("WEB", "日付", release_due_date=text, start_date="2026-07-01")
+    row = client.json(f"/issues/{issue.id}")
+    assert row["dueDate"] == shown
+    assert next(each["value"] for each in row["customFields"] if each["id"] == field.id) == shown
+    listed = next(each for each in client.json("/projects/WEB/versions") if each["id"] == version.id)
+    assert (listed["startDate"], listed["releaseDueDate"]) == ("2026-07-01T00:00:00Z", shown)
+
+    def expected(stream: str, **having: Any) -> Any:
+        return next(row for row in emulator.truth(stream) if having.items() <= row.items())
+
+    assert expected("issues", id=issue.id)["dueDate"] is None
+    assert expected("versions", id=version.id)["releaseDueDate"] is None
+    assert expected("versions", id=version.id)["startDate"] == "2026-07-01T00:00:00Z"
+    assert expected("issue_custom_field_values", issueId=issue.id, customFieldId=field.id)["dateValue"] is None
+
+
+def test_only_another_value_than_the_items(emulator: Emulator, client: Client, space: Space) -> None:
+    web = space.project("WEB")
+    choices = {each.type_id: each for each in web.custom_fields if each.type_id >= 5}
+    issue = space.create_issue(
+        "WEB", "その他だけ", other_values={field: f"その他 {kind}" for kind, field in choices.items()}
+    )
+    values = {each["fieldTypeId"]: each for each in client.json(f"/issues/{issue.id}")["customFields"]}
+    for kind, field in choices.items():
+        assert values[kind]["value"] is None and values[kind]["otherValue"] == f"その他 {kind}"
+        rows = [
+            row
+            for row in emulator.truth("issue_custom_field_values")
+            if (row["issueId"], row["customFieldId"]) == (issue.id, field.id)
+        ]
+        assert [(row["position"], row["itemId"], row["otherValue"]) for row in rows] == [(0, None, f"その他 {kind}")]
+
+
+def test_fields_that_only_recordings_have(client: Client, space: Space) -> None:
+    web = space.project("WEB")
+    parent = space.create_document("WEB", "親", emoji="📗")
+    child = space.create_document("WEB", "子", parent=parent)
+    assert client.json(f"/documents/{parent.id}")["childDocumentIds"] == [child.id]
+    space.mention_in_document(parent, "administrator", by="member")
+    assert client.json("/notifications", count=1)[0]["document"] == client.json(f"/documents/{parent.id}")
+
+    def node(tree: Any) -> Any:
+        return next(each for each in tree["activeTree"]["children"] if each["id"] == parent.id)
+
+    above = node(client.json("/documents/tree", projectIdOrKey="WEB"))
+    below = above["children"][0]
+    assert set(above) == {"id", "name", "emoji", "emojiType", "statusId", "updated", "children"}
+    assert (above["emoji"], below["emoji"], above["statusId"]) == ("📗", "", 1)
+    assert all("version" in each for each in client.json("/projects/WEB/customFields"))
+    assert "useWikiTreeView" in newest(client)["project"]
+    assert {each["hookUrl"] for each in client.json("/projects/WEB/git/repositories")} > {None}
+    guest = next(each for each in client.json("/users") if each["userId"] is None)
+    assert guest["nulabAccount"] == {"nulabId": None, "name": None, "uniqueId": None, "iconUrl": None}
+    assert any(each["customFields"] == [] for each in client.json("/issues", count=100))
+
+    joined = space.add_user("new", "新人", mail_address="new@example.com", lang="en")
+    space.add_member("WEB", joined)
+    space.remove_member("WEB", joined)
+    person = {
+        "id": joined.id,
+        "userId": "new",
+        "name": "新人",
+        "roleType": 2,
+        "lang": "en",
+        "mailAddress": "new@example.com",
+        "nulabAccount": None,
+    }
+    assert [(each["type"], each["content"]["users"]) for each in newest(client, 2)] == [(15, [person]), (16, [person])]
+    space.delete_status("WEB", space.create_status("WEB", "状態"))
+    assert set(newest(client)["content"]["change"]) == {"field", "new_value", "type"}
+    version = space.create_version("WEB", "版", start_date="2026-07-01")
+    space.update_version("WEB", version, name="新しい版", start_date="2026-07-11", release_due_date="2026-08-01")
+    assert newest(client)["content"]["changes"] == [
+        {"field": "name", "new_value": "新しい版", "old_value": "版"},
+        {"field": "startDate", "new_value": "2026-07-11", "old_value": "2026-07-01"},
+        {"field": "referenceDate", "new_value": "2026-08-01", "old_value": ""},
+    ]
+    details = client.json("/space/diskUsage")["details"]
+    assert next(each for each in details if each["projectId"] == web.id)["document"] == web.usage["document"] > 0
+
+
+@pytest.mark.parametrize(("quirk", "shown"), [("missing", "nothing"), ("null", None), ("empty", {})])
+def test_a_tree_without_trash(emulator: Emulator, client: Client, space: Space, quirk: str, shown: Any) -> None:
+    space.trash_document(space.create_document("WEB", "捨てる"))
+    assert client.json("/documents/tree", projectIdOrKey="WEB")["trashTree"]["children"]
+    assert any(row["trashed"] for row in emulator.truth("document_tree"))
+    space.quirks.trash_tree = quirk
+    assert client.json("/documents/tree", projectIdOrKey="WEB").get("trashTree", "nothing") == shown
+    assert not any(row["trashed"] for row in emulator.truth("document_tree"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [
+        ("図.png", "image/png"),
+        ("手順.html", "text/html"),
+        ("一覧.csv", "text/csv"),
+        ("LICENSE", "application/octet-stream"),
+    ],
+)
+def test_files_have_their_own_content_type(client: Client, space: Space, name: str, content_type: str) -> None:
+    file = space.attach_file(some_issue(space), name, 5)
+    response = client.get(f"/issues/{some_issue(space).id}/attachments/{file.id}")
+    assert response.headers["Content-Type"] == content_type
+
+
+def test_a_token_may_have_less_than_an_hour_left(emulator: Emulator, space: Space) -> None:
+    space.quirks.token_seconds = 40
+    tokens = emulator.oauth.issue()
+    assert tokens["expires_in"] == 40
+    space.advance(39)
+    assert ask(emulator, tokens["access_token"]).status_code == 200
+    space.advance(1)
+    assert ask(emulator, tokens["access_token"]).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/issues", "/issues/count"])
+def test_a_project_that_is_not_joined_in_a_filter(client: Client, space: Space, path: str) -> None:
+    ids = [space.project("WEB").id, space.project("SECRET").id]
+    assert client.json(path, **{"projectId[]": ids}) == client.json(path, **{"projectId[]": ids[:1]})
+    space.quirks.unjoined_projects = "404"
+    assert client.error(path, **{"projectId[]": ids}) == (404, 6, "No project.")
+    assert client.json(path, **{"projectId[]": ids[:1]})
+
+
+def test_child_issues_are_summed_up_on_request(client: Client, space: Space) -> None:
+    parent = space.create_issue("WEB", "親")
+    children = [space.create_issue("WEB", "子", parent=parent) for _ in range(3)]
+    space.update_issue(children[0], status=4)
+    rows = client.json("/issues", **{"expand[]": "childIssueSummary", "id[]": [parent.id, children[0].id]})
+    assert {row["id"]: row["childIssueSummary"] for row in rows} == {
+        parent.id: {"total": 3, "closed": 1},
+        children[0].id: {"total": 0, "closed": 0},
+    }
+    assert "childIssueSummary" not in client.json("/issues", count=1)[0]
+
+
+def test_counts_follow_the_filters_of_the_list(client: Client, space: Space) -> None:
+    web = space.project("WEB").id
+    for filters in (
+        {},
+        {"projectId[]": web},
+        {"statusId[]": 4},
+        {"attachment": "true"},
+        {"createdSince": "2026-01-01"},
+    ):
+        assert client.json("/issues/count", **filters) == {"count": len(client.json("/issues", count=100, **filters))}
+
+
+def test_quirks_that_are_not_known(space: Space) -> None:
+    with pytest.raises(ValueError, match="no quirk tie"):
+        space.quirks.set(tie="random")
+    with pytest.raises(ValueError, match="one of"):
+        space.quirks.ties = "sometimes"
+    with pytest.raises(ValueError, match="bool"):
+        space.quirks.field_text = "yes"  # type: ignore[assignment]
+
+
 # --- downloads and faults --------------------------------------------------------------------------------------------
 
 
@@ -771,7 +1205,7 @@ def test_values_agree_with_the_history() -> None:
             continue
         assert DISPLAYED[field](rows[identity]) == changes[-1]["newValue"]
         for earlier, later in pairwise(changes):
-            assert earlier["newValue"] == later["originalValue"]
+            assert earlier["newValue"] == (later["originalValue"] or None)
         checked += 1
     assert checked > 200
 
@@ -850,7 +1284,8 @@ def test_truth_of_a_guest_and_of_chosen_projects(emulator: Emulator, space: Spac
 
 def test_command_line_and_control_interface() -> None:
     command = [sys.executable, "-m", "integration_tests.emulator", "--port", "0", "--issues", "20", "--projects", "2"]
-    process = subprocess.Popen([*command, "--rate-limit", "read=600"], stdout=subprocess.PIPE, text=True)
+    options = ["--rate-limit", "read=600", "--quirk", "no_notice=204", "--quirk", "token_seconds=60"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
@@ -878,6 +1313,10 @@ def test_command_line_and_control_interface() -> None:
         truth = requests.get(f"{control}/truth/issues", timeout=10).json()
         assert made["id"] in {row["id"] for row in truth}
         requests.post(f"{control}/faults", json={"path": "/space$", "status": 500}, timeout=10)
+        quirks = requests.post(f"{control}/quirks", json={"ties": "random"}, timeout=10).json()
+        assert (quirks["ties"], quirks["no_notice"], quirks["token_seconds"]) == ("random", "204", 60)
+        assert requests.post(f"{control}/quirks", json={"ties": "never"}, timeout=10).status_code == 400
+        assert requests.get(f"{control}/broken", timeout=10).json() == broken.PIECES
         assert api.get(f"http://{address}/api/v2/space", timeout=10).status_code == 500
         stats = requests.get(f"{control}/stats", timeout=10).json()
         assert stats["by_pattern"] == {"GET /api/v2/issues/{issue}": 1, "GET /api/v2/space": 1}
@@ -886,3 +1325,22 @@ def test_command_line_and_control_interface() -> None:
     finally:
         process.terminate()
         assert process.wait(10) == 0
+
+
+# --- its modules -----------------------------------------------------------------------------------------------------
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    """Imports inside functions and under ``TYPE_CHECKING`` count: who reads a module must know what stands below it."""
+    package = "integration_tests.emulator"
+    graph = grimp.build_graph("integration_tests", cache_dir=None)
+    modules = sorted(module for module in graph.modules if module.startswith(f"{package}."))
+    assert len(modules) > 30
+    chains = (
+        (importer, *graph.find_shortest_chain(imported, importer))
+        for importer in modules
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if imported.startswith(package) and graph.chain_exists(importer=imported, imported=importer)
+    )
+    circles = {frozenset(chain): " → ".join(each.removeprefix(f"{package}.") for each in chain) for chain in chains}
+    assert not circles, "\n".join(circles.values())

@@ -10,24 +10,27 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from .control import ControlledServer
+from .core import Settings
 from .entities import User
 from .faults import Faults
 from .generator import generate
 from .limits import Limits
-from .model import Settings, Space
+from .model import Space
 from .oauth import OAuth
-from .server import Request, Server
+from .quirks import Quirks
+from .server import Request
 from .truth import STREAMS, truth
 
-__all__ = ["STREAMS", "Emulator", "Request", "Settings", "Space", "truth"]
+__all__ = ["STREAMS", "Emulator", "Quirks", "Request", "Settings", "Space", "truth"]
 
 
 class Emulator:
     """A generated space and its server, which runs in a background thread while the context is open.
 
     ``rate_limit`` gives requests per window by category (read, update, search, icon); what is missing has no limit.
-    ``settings`` are attributes of ``model.Settings``. Everything else goes to ``generator.generate``. Instead of
-    generating one, a ready ``space`` may be given.
+    ``settings`` are attributes of ``core.Settings``, ``quirks`` of ``quirks.Quirks``. Everything else goes to
+    ``generator.generate``. Instead of generating one, a ready ``space`` may be given.
     """
 
     def __init__(
@@ -39,15 +42,17 @@ class Emulator:
         window_seconds: int = 60,
         latency: float = 0.0,
         settings: dict[str, Any] | None = None,
+        quirks: dict[str, Any] | None = None,
         **sizes: Any,
     ) -> None:
-        self.space = space or generate(seed=seed, **sizes)
+        self.space = space or generate(seed=seed, quirks=quirks, **sizes)
+        self.space.quirks.set(**quirks or {})
         for name, value in (settings or {}).items():
             if not hasattr(self.space.settings, name):
                 raise TypeError(f"there is no setting {name}")
             setattr(self.space.settings, name, value)
         self.limits = Limits(rate_limit, window_seconds)
-        self.server = Server(self.space, self.limits, latency=latency)
+        self.server = ControlledServer(self.space, self.limits, latency=latency)
         self.address = ""
 
     def __enter__(self) -> Emulator:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
 import signal
+from typing import Any
 
+from .control import ControlledServer
 from .generator import generate
 from .limits import CATEGORIES, Limits
-from .server import Server
+from .quirks import Quirks
 
 
 def rate_limit(text: str) -> dict[str, int | None]:
@@ -20,6 +23,12 @@ def rate_limit(text: str) -> dict[str, int | None]:
             raise argparse.ArgumentTypeError(f"{part!r} is not <category>=<number>")
         limits[category] = int(number)
     return limits
+
+
+def quirk(text: str) -> tuple[str, Any]:
+    """``name=value``; a number, ``true`` or ``false`` as JSON writes it."""
+    name, _, value = text.partition("=")
+    return name, value if isinstance(getattr(Quirks, name, ""), str) else json.loads(value)
 
 
 def arguments() -> argparse.Namespace:
@@ -35,6 +44,9 @@ def arguments() -> argparse.Namespace:
         "--rate-limit", type=rate_limit, default={}, help="such as read=600,search=150; no limit for the others"
     )
     parser.add_argument("--window-seconds", type=int, default=60, help="length of a rate-limit window")
+    parser.add_argument(
+        "--quirk", type=quirk, action="append", default=[], help="such as ties=random; may be repeated, see quirks.py"
+    )
     parser.add_argument("--keep-requests", type=int, default=20_000, help="how many requests the log holds")
     return parser.parse_args()
 
@@ -45,6 +57,7 @@ async def serve(options: argparse.Namespace) -> None:
         projects=options.projects,
         issues=options.issues,
         comments_per_issue=options.comments_per_issue,
+        quirks=dict(options.quirk),
     )
     # Nobody measures a client against a server that is still warming up.
     for issue in space.issues.values():
@@ -52,7 +65,7 @@ async def serve(options: argparse.Namespace) -> None:
     # The space is big and stays: keep the collector from walking over it again and again.
     gc.freeze()
     limits = Limits(options.rate_limit, options.window_seconds)
-    server = Server(space, limits, latency=options.latency_ms / 1000, keep_requests=options.keep_requests)
+    server = ControlledServer(space, limits, latency=options.latency_ms / 1000, keep_requests=options.keep_requests)
     address = await server.start(options.host, options.port)
     print(address, flush=True)
     stopped = asyncio.Event()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from .entities import Document, Entity, Issue, Project, PullRequest, Repository, User, Wiki
-
-if TYPE_CHECKING:
-    from .model import Space
+from .model import Space
 
 Pairs = list[tuple[str, str]]
 
@@ -38,13 +37,27 @@ def missing(what: str) -> ApiError:
     return ApiError(404, 6, f"No {what}.")
 
 
+TYPES = mimetypes.MimeTypes()
+"""Content types by the ends of names, the same on every machine."""
+
+
 @dataclass
 class Binary:
-    """The answer of a download."""
+    """The answer of a download, with the content type that the name of the file tells."""
 
     content: bytes
     name: str
-    content_type: str = "application/octet-stream"
+
+    @property
+    def content_type(self) -> str:
+        return TYPES.guess_type(self.name)[0] or "application/octet-stream"
+
+
+@dataclass
+class Empty:
+    """An answer without a body."""
+
+    status: int
 
 
 # --- parameters ------------------------------------------------------------------------------------------------------
@@ -280,6 +293,14 @@ class Call:
         raise missing(what)
 
     # --- windows ---
+
+    def ties(self) -> Callable[[int], int]:
+        """A key by ids for rows with equal sort values: an order that no client could know.
+
+        It is the same at each request, or another one at each (see ``Quirks.ties``).
+        """
+        salt = self.space.lots.getrandbits(32) if self.space.quirks.ties == "random" else 0
+        return lambda identity: (identity ^ salt) * 2654435761 & 0xFFFFFFFF
 
     def window(self, rows: Sequence[Any], default: int = 20) -> list[Any]:
         """``offset`` and ``count`` over the rows as they are now."""

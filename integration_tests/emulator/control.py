@@ -6,28 +6,38 @@ Bodies and answers are JSON. The README of this package describes every call.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 import orjson
 from aiohttp import web
 
+from .broken import PIECES
 from .entities import Entity
 from .model import CHANGES
+from .server import JSON, Server
 from .truth import truth
 
-if TYPE_CHECKING:
-    from .server import Server
+
+class ControlledServer(Server):
+    """A server that answers ``/_control/…`` too. Such calls are not in the log of requests."""
+
+    async def handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
+        raw_path, _, raw_query = incoming.raw_path.partition("?")
+        path = unquote(raw_path)
+        if not path.startswith("/_control"):
+            return await super().handle(incoming)
+        status, body = answer(self, incoming.method, path, raw_query, await incoming.read())
+        return web.Response(status=status, body=body, headers={"Content-Type": JSON})
 
 
-async def answer(server: Server, incoming: web.BaseRequest, path: str, query: str) -> tuple[int, bytes]:
+def answer(server: Server, method: str, path: str, query: str, body: bytes) -> tuple[int, bytes]:
     """Status and body of a control call."""
     name = path.removeprefix("/_control").strip("/") or "help"
     try:
-        body = await incoming.read()
         given = orjson.loads(body) if body else {}
         given |= dict(parse_qsl(query))
-        command = COMMANDS.get((incoming.method, name.split("/")[0]))
+        command = COMMANDS.get((method, name.split("/")[0]))
         if command is None:
             return 404, orjson.dumps({"error": "no such control", "controls": [" ".join(key) for key in COMMANDS]})
         result = command(server, given, name.partition("/")[2])
@@ -155,6 +165,18 @@ def settings(server: Server, given: dict[str, Any], rest: str) -> Any:
         return dataclasses.asdict(server.space.settings)
 
 
+def quirks(server: Server, given: dict[str, Any], rest: str) -> Any:
+    with server.space.lock:
+        server.space.quirks.set(**given)
+        server.space.version += 1
+        return dataclasses.asdict(server.space.quirks)
+
+
+def broken(server: Server, given: dict[str, Any], rest: str) -> Any:
+    """The pieces that break a text, by kind."""
+    return PIECES
+
+
 def add_fault(server: Server, given: dict[str, Any], rest: str) -> Any:
     return dataclasses.asdict(server.faults.add(**given))
 
@@ -230,6 +252,8 @@ COMMANDS = {
     ("POST", "change"): change,
     ("POST", "clock"): clock,
     ("POST", "settings"): settings,
+    ("POST", "quirks"): quirks,
+    ("GET", "broken"): broken,
     ("POST", "faults"): add_fault,
     ("DELETE", "faults"): clear_faults,
     ("GET", "requests"): requests,

@@ -16,8 +16,9 @@ from itertools import count
 from typing import Any
 
 from . import texts
+from .core import START
 from .entities import CustomField, Issue, Project, User, stamp
-from .model import START, Space
+from .model import Space
 
 DAY = 86_400
 PAST = 540 * DAY
@@ -53,6 +54,7 @@ def generate(
     timezone: str = "Asia/Tokyo",
     now: datetime = START,
     showcase: bool = True,
+    quirks: dict[str, Any] | None = None,
 ) -> Space:
     """A space with exactly ``issues`` issues in ``projects`` projects that the administrator has joined.
 
@@ -69,6 +71,7 @@ def generate(
     gc.disable()
     try:
         history = _History(seed, timezone, now, comments_per_issue)
+        history.space.quirks.set(**quirks or {})
         history.people(users if users is not None else 4 + min(60, issues // 400))
         history.projects(projects, archived_projects, foreign_projects)
         history.plan(
@@ -196,12 +199,13 @@ class _History:
                 start_date=None if number == 2 else _day(self.begin + number * 120 * DAY),
                 release_due_date=None if number == 2 else _day(self.begin + (number + 1) * 120 * DAY),
             )
-        self._custom_fields(project)
+        if not project.key.startswith("OLD"):
+            self._custom_fields(project)
         space.create_webhook(project, "Chat通知")
         space.create_webhook(project, "CI", activity_type_ids=[12, 18, 19])
         if project.use_git:
             space.create_repository(project, "frontend", "画面")
-            space.create_repository(project, "backend")
+            space.create_repository(project, "backend", hook_url="https://hooks.example.com/backend")
         if project.use_file_sharing:
             for path in texts.DIRECTORIES:
                 space.create_directory(project, path)
@@ -327,6 +331,8 @@ class _History:
 
     def _custom_value(self, project: Project, kind_id: int) -> dict[CustomField, Any]:
         random_ = self.rng.random
+        if not project.custom_fields:
+            return {}
         field = project.custom_fields[int(random_() * len(project.custom_fields))]
         if field.applicable_issue_types and kind_id not in field.applicable_issue_types:
             return {}
@@ -382,7 +388,11 @@ class _History:
         elif kind == "custom":
             space.update_issue(issue, by=by, custom_fields=self._custom_value(project, issue.issue_type.id))
         elif kind == "attachment":
-            space.attach_file(issue, rng.choice(texts.FILES), rng.randrange(20_000), by=by)
+            name, size = rng.choice(texts.FILES), rng.randrange(20_000)
+            if issue.number % 3:
+                space.attach_file(issue, name, size, by=by)
+            else:
+                space.add_comment(issue, text, by=by, attachments=[(name, size)])
         elif kind == "text":
             space.update_issue(issue, by=by, description=self.descriptions[int(random_() * 200)])
         elif kind == "star":
@@ -553,11 +563,13 @@ def _showcase(history: _History) -> None:
         )
     )
     step(space.update_issue(second, issue_type=bug, custom_fields={named["確認項目"]: [], named["環境"]: None}))
+    step(space.update_issue(second, other_values={named["区分"]: "口頭", named["影響範囲"]: "印刷"}, actual_hours=0.25))
     step(space.update_issue(first, versions=["v1.0"], milestones=["v2.0", "v3.0"], categories=project.categories[:2]))
     step(space.update_issue(first, status=4, resolution=0, comment="完了しました。", notify=["member"]))
     step(space.update_issue(second, priority=None, description=None, assignee="member"))
     step(space.attach_file(first, "設計書①.pdf", 12_345))
     step(space.attach_file(first, "empty.txt", 0))
+    step(space.add_comment(first, "画面を添付します。", by="member", attachments=[("画面.png", 2_048)]))
     gone = step(space.attach_file(second, "消すファイル.txt", 10))
     step(space.remove_attachment(second, gone))
     step(space.add_external_link(first, "https://drive.example.com/設計", "設計フォルダー"))

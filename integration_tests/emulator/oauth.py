@@ -1,6 +1,6 @@
 """OAuth 2.0: the authorization code grant with refresh tokens that change at every use.
 
-Access tokens live 3600 seconds of the space's virtual clock. A refresh token works once.
+Access tokens live for ``Quirks.token_seconds`` of the space's virtual clock. A refresh token works once.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import orjson
 
 from .entities import User
 from .model import Space
-
-LIFETIME = 3600
 
 
 class OAuthError(Exception):
@@ -60,9 +58,10 @@ class OAuth:
         """New tokens without the ceremony: the answer of the token endpoint."""
         person = self.space.user(user)
         access, refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        self._access[access] = Grant(person, client_id, self.space.clock + LIFETIME)
+        lifetime = self.space.quirks.token_seconds
+        self._access[access] = Grant(person, client_id, self.space.clock + lifetime)
         self._refresh[refresh] = Grant(person, client_id, 0)
-        return {"access_token": access, "token_type": "Bearer", "expires_in": LIFETIME, "refresh_token": refresh}
+        return {"access_token": access, "token_type": "Bearer", "expires_in": lifetime, "refresh_token": refresh}
 
     def token(self, form: dict[str, str]) -> dict[str, object]:
         """The token endpoint. Raises ``OAuthError``."""

@@ -17,8 +17,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from aiohttp import web
 
-from . import control, endpoints
-from .api import ApiError, Binary, Call, encode, find_route, parse
+from . import endpoints
+from .api import ApiError, Binary, Call, Empty, encode, find_route, parse
+from .broken import on_the_wire
 from .entities import User
 from .faults import Fault, Faults
 from .limits import Limits
@@ -96,9 +97,6 @@ class Server:
     async def handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
         raw_path, _, raw_query = incoming.raw_path.partition("?")
         path = unquote(raw_path)
-        if path.startswith("/_control"):
-            status, body = await control.answer(self, incoming, path, raw_query)
-            return web.Response(status=status, body=body, headers={"Content-Type": JSON})
         request = Request(
             method=incoming.method,
             path=path,
@@ -199,7 +197,9 @@ class Server:
                     headers["Content-Type"] = result.content_type
                     headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(result.name, safe='')}"
                     return Answer(200, result.content, headers)
-                return Answer(200, encode(result), headers)
+                if isinstance(result, Empty):
+                    return Answer(result.status, b"", headers)
+                return Answer(200, on_the_wire(encode(result)), headers)
             except ApiError as error:
                 return Answer(error.status, error.body(), headers)
 

@@ -7,10 +7,12 @@ a given user sees it, and knows nothing of the connector.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import orjson
 
+from .broken import as_read
 from .endpoints.space import space_shape
 from .entities import (
     USAGE_KINDS,
@@ -24,6 +26,7 @@ from .entities import (
     Repository,
     User,
     Wiki,
+    day,
     stamp,
 )
 from .limits import Limits
@@ -94,7 +97,22 @@ def truth(
     """
     with space.lock:
         view = View(space, space.user(user), domain, limits, projects, archived)
-        return [orjson.loads(orjson.dumps(row)) for row in STREAMS[stream](view)]
+        rows = [orjson.loads(as_read(orjson.dumps(row))) for row in STREAMS[stream](view)]
+    for row in rows:
+        row |= {name: None for name in DAYS if name in row and not is_moment(row[name])}
+    return rows
+
+
+DAYS = ("startDate", "dueDate", "releaseDueDate", "dateValue")
+"""Columns that hold a moment or nothing, whatever text the space has there."""
+
+
+def is_moment(text: str | None) -> bool:
+    try:
+        datetime.fromisoformat(text or "")
+    except ValueError:
+        return False
+    return True
 
 
 class View:
@@ -176,6 +194,8 @@ def space(view: View) -> Iterator[Row]:
 @stream
 def space_notification(view: View) -> Iterator[Row]:
     space = view.space
+    if space.notification_content is None and space.quirks.no_notice != "object":
+        return
     yield {
         "content": space.notification_content,
         "updated": stamp(space.notification_updated),
@@ -234,13 +254,13 @@ def myself(view: View) -> Iterator[Row]:
 
 @stream
 def teams(view: View) -> Iterator[Row]:
-    if lists_people(view):
+    if lists_people(view) and not view.space.quirks.teams_refused:
         yield from map(plain, view.space.teams.values())
 
 
 @stream
 def team_members(view: View) -> Iterator[Row]:
-    if lists_people(view):
+    if lists_people(view) and not view.space.quirks.teams_refused:
         for team in view.space.teams.values():
             for member in team.members:
                 yield {**plain(member), "teamId": team.id, "teamName": team.name}
@@ -371,10 +391,10 @@ def issue_custom_field_values(view: View) -> Iterator[Row]:
                 "position": 0,
                 "textValue": value if custom_field.type_id in (1, 2) else None,
                 "numberValue": value if custom_field.type_id == 3 else None,
-                "dateValue": value + "T00:00:00Z" if custom_field.type_id == 4 and value else None,
+                "dateValue": day(value) if custom_field.type_id == 4 else None,
                 "itemId": None,
                 "itemName": None,
-                "otherValue": issue.other_of(custom_field) if custom_field.type_id >= 7 else None,
+                "otherValue": issue.other_of(custom_field) if custom_field.type_id >= 5 else None,
             }
             items = ()
             if custom_field.type_id >= 5 and value:
@@ -520,6 +540,8 @@ def document_tree(view: View) -> Iterator[Row]:
         siblings: dict[tuple[int, str | None], int] = {}
         for document in project.documents.values():
             line = lineage(document)
+            if document.status_id == 2 and view.space.quirks.trash_tree != "full":
+                continue
             parent = line[-2].id if len(line) > 1 else None
             position = siblings.get((document.status_id, parent), 0)
             siblings[document.status_id, parent] = position + 1
@@ -529,7 +551,10 @@ def document_tree(view: View) -> Iterator[Row]:
                 "id": document.id,
                 "parentId": parent,
                 "name": document.title,
-                "emoji": document.emoji,
+                "emoji": document.emoji or "",
+                "emojiType": "unicode" if document.emoji else None,
+                "statusId": document.status_id,
+                "updated": stamp(document.updated),
                 "path": "/".join(each.title for each in line),
                 "depth": len(line) - 1,
                 "position": position,

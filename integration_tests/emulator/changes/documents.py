@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from ..core import Core
 from ..entities import Attachment, Document, DocumentComment, DocumentReply, Notification, Project, Tag, User
 from .people import Who
 from .projects import Where
 
-if TYPE_CHECKING:
-    from ..model import Space
 
-
-class DocumentChanges:
+class DocumentChanges(Core):
     def create_document(
-        self: Space,
+        self,
         project: Where,
         title: str,
         plain: str = "",
@@ -35,7 +33,7 @@ class DocumentChanges:
         self.record(place, 36, _content(document), actor)
         return document
 
-    def bulk_create_documents(self: Space, project: Where, titles: Iterable[str], *, by: Who = None) -> list[Document]:
+    def bulk_create_documents(self, project: Where, titles: Iterable[str], *, by: Who = None) -> list[Document]:
         """Several documents at once: one activity 48 and no activity 36."""
         place, actor = self.project(project), self.user(by)
         documents = [self._new_document(place, title, "", actor) for title in titles]
@@ -43,7 +41,7 @@ class DocumentChanges:
         return documents
 
     def update_document(
-        self: Space,
+        self,
         document: Document | str,
         *,
         title: str | None = None,
@@ -66,7 +64,7 @@ class DocumentChanges:
         page.updated, page.updated_user = self.clock, actor
         return page
 
-    def move_document(self: Space, document: Document | str, parent: Document | str | None) -> Document:
+    def move_document(self, document: Document | str, parent: Document | str | None) -> Document:
         """Elsewhere in the tree. No stamp, no activity."""
         page = self.document(document)
         above = page.parent = None if parent is None else self.document(parent)
@@ -77,7 +75,7 @@ class DocumentChanges:
             above = above.parent
         return page
 
-    def trash_document(self: Space, document: Document | str, *, by: Who = None) -> None:
+    def trash_document(self, document: Document | str, *, by: Who = None) -> None:
         """Into the trash with everything below it: one activity 37 for each; their ``updated`` stays."""
         page, actor = self.document(document), self.user(by)
         for each in self._with_descendants(page):
@@ -85,7 +83,7 @@ class DocumentChanges:
                 each.status_id = 2
                 self.record(each.project, 37, _content(each), actor)
 
-    def restore_document(self: Space, document: Document | str, *, by: Who = None) -> None:
+    def restore_document(self, document: Document | str, *, by: Who = None) -> None:
         """Back from the trash, to the top of the tree if its parent is still there. Moves ``updated``; no activity."""
         page = self.document(document)
         page.status_id = 1
@@ -93,7 +91,7 @@ class DocumentChanges:
             page.parent = None
         page.updated, page.updated_user = self.clock, self.user(by)
 
-    def delete_document(self: Space, document: Document | str, *, by: Who = None) -> None:
+    def delete_document(self, document: Document | str, *, by: Who = None) -> None:
         """For ever, with everything below it; passes through the trash first (activity 37)."""
         page = self.document(document)
         self.trash_document(page, by=by)
@@ -101,20 +99,20 @@ class DocumentChanges:
             del self.documents[each.id], each.project.documents[each.id]
 
     def attach_file_to_document(
-        self: Space, document: Document | str, name: str, size: int = 1000, *, by: Who = None
+        self, document: Document | str, name: str, size: int = 1000, *, by: Who = None
     ) -> Attachment:
         """Moves ``updated``; activity 46."""
         page, actor = self.document(document), self.user(by)
         attachment = self._new_attachment("document", page.project, name, size, actor)
         page.attachments += (attachment,)
         page.updated, page.updated_user = self.clock, actor
-        content = _content(page) | {"attachments": [{"id": attachment.id, "name": name, "size": size}]}
+        content = _content(page) | {"attachments": [attachment.short_shape()]}
         self.record(page.project, 46, content, actor)
         return attachment
 
     # --- comments: the document's own ``updated`` stays ---
 
-    def comment_document(self: Space, document: Document | str, plain: str, *, by: Who = None) -> DocumentComment:
+    def comment_document(self, document: Document | str, plain: str, *, by: Who = None) -> DocumentComment:
         """Activity 40."""
         page, actor = self.document(document), self.user(by)
         comment = DocumentComment(
@@ -132,7 +130,7 @@ class DocumentChanges:
         self.record(page.project, 40, _comment_content(comment), actor, notifications=told)
         return comment
 
-    def edit_document_comment(self: Space, comment: DocumentComment, plain: str, *, by: Who = None) -> DocumentComment:
+    def edit_document_comment(self, comment: DocumentComment, plain: str, *, by: Who = None) -> DocumentComment:
         """Moves the comment's ``updated``; activity 41."""
         actor = self.user(by)
         comment.plain, comment.content = plain, prose(plain)
@@ -140,14 +138,14 @@ class DocumentChanges:
         self.record(comment.document.project, 41, _comment_content(comment), actor)
         return comment
 
-    def delete_document_comment(self: Space, comment: DocumentComment, *, by: Who = None) -> None:
-        """With its replies: activity 42."""
-        comment.document.comments.remove(comment)
-        self.record(comment.document.project, 42, _comment_content(comment), self.user(by))
+    def delete_document_comment(self, comment: DocumentComment, *, by: Who = None) -> None:
+        """With its replies: activity 42 (see ``Quirks.document_comment_deletion_ids``)."""
+        page = comment.document
+        page.comments.remove(comment)
+        content = _comment_content(comment) if self.quirks.document_comment_deletion_ids else _content(page)
+        self.record(page.project, 42, content, self.user(by))
 
-    def reply_to_document_comment(
-        self: Space, comment: DocumentComment, plain: str, *, by: Who = None
-    ) -> DocumentReply:
+    def reply_to_document_comment(self, comment: DocumentComment, plain: str, *, by: Who = None) -> DocumentReply:
         """Activity 43; the comment's own ``updated`` stays."""
         actor = self.user(by)
         reply = DocumentReply(
@@ -166,7 +164,7 @@ class DocumentChanges:
         self.record(page.project, 43, _reply_content(reply), actor, notifications=told)
         return reply
 
-    def edit_document_reply(self: Space, reply: DocumentReply, plain: str, *, by: Who = None) -> DocumentReply:
+    def edit_document_reply(self, reply: DocumentReply, plain: str, *, by: Who = None) -> DocumentReply:
         """Moves the reply's ``updated``; activity 44."""
         actor = self.user(by)
         reply.plain, reply.content = plain, prose(plain)
@@ -174,12 +172,14 @@ class DocumentChanges:
         self.record(reply.comment.document.project, 44, _reply_content(reply), actor)
         return reply
 
-    def delete_document_reply(self: Space, reply: DocumentReply, *, by: Who = None) -> None:
-        """Activity 45."""
+    def delete_document_reply(self, reply: DocumentReply, *, by: Who = None) -> None:
+        """Activity 45 (see ``Quirks.document_comment_deletion_ids``)."""
+        page = reply.comment.document
         reply.comment.replies.remove(reply)
-        self.record(reply.comment.document.project, 45, _reply_content(reply), self.user(by))
+        content = _reply_content(reply) if self.quirks.document_comment_deletion_ids else _content(page)
+        self.record(page.project, 45, content, self.user(by))
 
-    def mention_in_document(self: Space, document: Document | str, user: Who, *, by: Who = None) -> None:
+    def mention_in_document(self, document: Document | str, user: Who, *, by: Who = None) -> None:
         """Activity 49 and a notification."""
         page, person, actor = self.document(document), self.user(user), self.user(by)
         told = self.notify(person, 17, actor, page.project, document=page)
@@ -188,13 +188,13 @@ class DocumentChanges:
     # --- inner workings ---
 
     def _tell(
-        self: Space, person: User | None, reason: int, actor: User, page: Document, **about: Any
+        self, person: User | None, reason: int, actor: User, page: Document, **about: Any
     ) -> tuple[Notification, ...]:
         if person is None or person is actor:
             return ()
         return (self.notify(person, reason, actor, page.project, document=page, **about),)
 
-    def _new_document(self: Space, place: Project, title: str, plain: str, actor: User) -> Document:
+    def _new_document(self, place: Project, title: str, plain: str, actor: User) -> Document:
         document = Document(
             id=self.ids.hexadecimal(self.clock),
             project=place,
@@ -211,13 +211,13 @@ class DocumentChanges:
         place.usage["document"] += len(plain.encode())
         return document
 
-    def _with_descendants(self: Space, page: Document) -> list[Document]:
+    def _with_descendants(self, page: Document) -> list[Document]:
         found = [page]
         for each in found:
             found += [other for other in page.project.documents.values() if other.parent is each]
         return found
 
-    def _document_tags(self: Space, names: Iterable[str]) -> tuple[Tag, ...]:
+    def _document_tags(self, names: Iterable[str]) -> tuple[Tag, ...]:
         tags = []
         for name in names:
             if name not in self.document_tags:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..core import Core
 from ..entities import Issue, Project, SharedFile
 from .people import Who
 from .projects import Where
 
-if TYPE_CHECKING:
-    from ..model import Space
 
-
-class FileChanges:
-    def create_directory(self: Space, project: Where, path: str, *, by: Who = None) -> SharedFile:
+class FileChanges(Core):
+    def create_directory(self, project: Where, path: str, *, by: Who = None) -> SharedFile:
         """A directory such as ``/設計/図面`` and those above it. No activity."""
         place, actor = self.project(project), self.user(by)
         made, above = None, "/"
@@ -38,7 +34,7 @@ class FileChanges:
             raise ValueError("a directory needs a name")
         return made
 
-    def add_shared_file(self: Space, project: Where, path: str, size: int = 1000, *, by: Who = None) -> SharedFile:
+    def add_shared_file(self, project: Where, path: str, size: int = 1000, *, by: Who = None) -> SharedFile:
         """A file such as ``/設計/図面/構成図.png``, with the directories above it: activity 8."""
         place, actor = self.project(project), self.user(by)
         directory, _, name = path.strip("/").rpartition("/")
@@ -65,7 +61,7 @@ class FileChanges:
         return file
 
     def update_shared_file(
-        self: Space, file: SharedFile | int, *, size: int | None = None, name: str | None = None, by: Who = None
+        self, file: SharedFile | int, *, size: int | None = None, name: str | None = None, by: Who = None
     ) -> SharedFile:
         """New content or a new name: activity 9, moves the file's ``updated``."""
         found, actor = self.shared_file(file), self.user(by)
@@ -82,7 +78,7 @@ class FileChanges:
         self.record(place, 9, found.activity_content(), actor)
         return found
 
-    def delete_shared_file(self: Space, file: SharedFile | int, *, by: Who = None) -> None:
+    def delete_shared_file(self, file: SharedFile | int, *, by: Who = None) -> None:
         """Activity 10. A directory goes with everything below it: one activity 10 for each file."""
         found, actor = self.shared_file(file), self.user(by)
         place = self.projects[found.project_id]
@@ -97,7 +93,7 @@ class FileChanges:
                 self._forget_linked(place, each, remove=True)
                 self.record(place, 10, each.activity_content(), actor)
 
-    def _forget_linked(self: Space, place: Project, file: SharedFile, *, remove: bool = False) -> None:
+    def _forget_linked(self, place: Project, file: SharedFile, *, remove: bool = False) -> None:
         for holder in (*place.issues, *place.wikis.values()):
             if file in holder.shared_files:
                 if remove:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..core import Core
 from ..entities import (
     PULL_REQUEST_STATUSES,
     Attachment,
@@ -20,13 +21,10 @@ from ..entities import (
 from .people import Who
 from .projects import Where
 
-if TYPE_CHECKING:
-    from ..model import Space
 
-
-class GitChanges:
+class GitChanges(Core):
     def create_repository(
-        self: Space, project: Where, name: str, description: str | None = None, *, by: Who = None
+        self, project: Where, name: str, description: str | None = None, *, hook_url: str | None = None, by: Who = None
     ) -> Repository:
         """Activity 13. Never pushed to so far, so ``pushedAt`` is null."""
         place, actor = self.project(project), self.user(by)
@@ -35,7 +33,7 @@ class GitChanges:
             project=place,
             name=name,
             description=description,
-            hook_url=None,
+            hook_url=hook_url,
             display_order=len(place.repositories),
             pushed_at=None,
             created_user=actor,
@@ -48,7 +46,7 @@ class GitChanges:
         self.record(place, 13, {"repository": repository.short_shape()}, actor)
         return repository
 
-    def update_repository(self: Space, repository: Repository | int, *, by: Who = None, **changes: Any) -> Repository:
+    def update_repository(self, repository: Repository | int, *, by: Who = None, **changes: Any) -> Repository:
         """Change ``name``, ``description`` or ``hook_url``: moves ``updated``; no activity."""
         found = self.repository(repository)
         for name, value in changes.items():
@@ -58,7 +56,7 @@ class GitChanges:
         found.updated, found.updated_user = self.clock, self.user(by)
         return found
 
-    def delete_repository(self: Space, repository: Repository | int) -> None:
+    def delete_repository(self, repository: Repository | int) -> None:
         """With its pull requests. No activity."""
         found = self.repository(repository)
         for request in found.pull_requests:
@@ -67,7 +65,7 @@ class GitChanges:
         del self.repositories[found.id]
 
     def push(
-        self: Space, repository: Repository | int, comments: Iterable[str], *, branch: str = "main", by: Who = None
+        self, repository: Repository | int, comments: Iterable[str], *, branch: str = "main", by: Who = None
     ) -> None:
         """Push commits with these messages: activity 12, moves ``pushedAt`` and not ``updated``."""
         found = self.repository(repository)
@@ -90,7 +88,7 @@ class GitChanges:
     # --- pull requests ---
 
     def create_pull_request(
-        self: Space,
+        self,
         repository: Repository | int,
         summary: str,
         description: str = "",
@@ -132,7 +130,7 @@ class GitChanges:
         return request
 
     def update_pull_request(
-        self: Space,
+        self,
         pull_request: PullRequest | int,
         *,
         comment: str | None = None,
@@ -160,7 +158,7 @@ class GitChanges:
         return self._pull_request_changed(request, changes, comment, actor)
 
     def close_pull_request(
-        self: Space, pull_request: PullRequest | int, *, merge: bool = True, by: Who = None
+        self, pull_request: PullRequest | int, *, merge: bool = True, by: Who = None
     ) -> PullRequestComment | None:
         """Merge it, or close it without: a change of the status, so activity 19."""
         request, actor = self.pull_request(pull_request), self.user(by)
@@ -173,9 +171,10 @@ class GitChanges:
         if merge:
             request.merge_at, request.merge_commit = self.clock, _commit(request.id, 0, 2)
         change = Change("status", PULL_REQUEST_STATUSES[request.status_id], PULL_REQUEST_STATUSES[old])
+        change.ids = (str(request.status_id), str(old))
         return self._pull_request_changed(request, [change], None, actor)
 
-    def delete_pull_request(self: Space, pull_request: PullRequest | int, *, by: Who = None) -> None:
+    def delete_pull_request(self, pull_request: PullRequest | int, *, by: Who = None) -> None:
         """Activity 21."""
         request = self.pull_request(pull_request)
         request.repository.pull_requests.remove(request)
@@ -183,7 +182,7 @@ class GitChanges:
         self.record(request.repository.project, 21, request.activity_content(comment=None), self.user(by))
 
     def remove_pull_request_attachment(
-        self: Space, pull_request: PullRequest | int, attachment: Attachment | int | str
+        self, pull_request: PullRequest | int, attachment: Attachment | int | str
     ) -> None:
         """No stamp, no activity."""
         request = self.pull_request(pull_request)
@@ -192,7 +191,7 @@ class GitChanges:
         request.repository.project.usage["pullRequest"] -= gone.size
 
     def comment_pull_request(
-        self: Space,
+        self,
         pull_request: PullRequest | int,
         content: str,
         *,
@@ -228,7 +227,7 @@ class GitChanges:
         )
         return comment
 
-    def edit_pull_request_comment(self: Space, comment: PullRequestComment, content: str) -> PullRequestComment:
+    def edit_pull_request_comment(self, comment: PullRequestComment, content: str) -> PullRequestComment:
         """Moves the comment's ``updated``; no activity."""
         comment.content, comment.updated = content, self.clock
         return comment
@@ -236,7 +235,7 @@ class GitChanges:
     # --- inner workings ---
 
     def _new_pull_request_comment(
-        self: Space, request: PullRequest, content: str | None, changes: tuple[Change, ...], actor: User
+        self, request: PullRequest, content: str | None, changes: tuple[Change, ...], actor: User
     ) -> PullRequestComment:
         comment = PullRequestComment(
             self.ids.next("pull_request_comment"), request, content, changes, actor, self.clock, self.clock
@@ -245,7 +244,7 @@ class GitChanges:
         return comment
 
     def _pull_request_changed(
-        self: Space, request: PullRequest, changes: list[Change], content: str | None, actor: User
+        self, request: PullRequest, changes: list[Change], content: str | None, actor: User
     ) -> PullRequestComment | None:
         if not changes and content is None:
             return None

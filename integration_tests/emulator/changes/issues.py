@@ -1,21 +1,19 @@
 """Changes of issues and their comments.
 
 What each does to ``issue.updated`` and to the activity feed is section 6.2 of the API reference: a change of a field
-moves the stamp, leaves a comment with a change log and activity 2; a plain comment leaves activity 3 and moves nothing;
-a star, a linked shared file, an edited comment move nothing.
+moves the stamp, leaves a comment with a change log and activity 2; a comment, even with a file, leaves activity 3 and
+moves nothing; a star, a linked shared file, an edited comment move nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..core import Core
 from ..entities import Attachment, Change, Comment, ExternalLink, Issue, Notification, Project, SharedFile, User
 from .people import Who
 from .projects import Where
-
-if TYPE_CHECKING:
-    from ..model import Space
 
 What = Issue | int | str
 """An issue, its id or its key."""
@@ -38,9 +36,9 @@ _NAMED = {
 _LISTS = {"categories": "component", "versions": "version", "milestones": "milestone"}
 
 
-class IssueChanges:
+class IssueChanges(Core):
     def create_issue(
-        self: Space,
+        self,
         project: Where,
         summary: str,
         *,
@@ -61,8 +59,7 @@ class IssueChanges:
         issue.attachments = tuple(self._new_attachment("issue", place, name, size, actor) for name, size in attachments)
         notified = self._issue_notifications(issue, actor, notify, 3)
         if notified:
-            names = ", ".join(each.user.name for each in notified)
-            change = Change("notification", names, None, notification="issue.create")
+            change = Change("notification", None, None, notification="issue.create")
             comment = self._new_comment(issue, None, (change,), actor)
             comment.notifications = notified
             for each in notified:
@@ -71,11 +68,11 @@ class IssueChanges:
         if issue.assignee is not None and issue.assignee is not actor:
             assigned = (self.notify(issue.assignee, 1, actor, place, issue=issue),)
         content = _issue_content(issue)
-        content["attachments"] = [{"id": each.id, "name": each.name, "size": each.size} for each in issue.attachments]
+        content["attachments"] = [each.short_shape() for each in issue.attachments]
         self.record(place, 1, content, actor, notifications=assigned + notified)
         return issue
 
-    def bulk_create_issues(self: Space, project: Where, summaries: Iterable[str], *, by: Who = None) -> list[Issue]:
+    def bulk_create_issues(self, project: Where, summaries: Iterable[str], *, by: Who = None) -> list[Issue]:
         """Several issues at once: one activity 47 and no activity 1."""
         place, actor = self.project(project), self.user(by)
         issues = [self._new_issue(place, summary, actor, {}) for summary in summaries]
@@ -83,7 +80,7 @@ class IssueChanges:
         return issues
 
     def update_issue(
-        self: Space,
+        self,
         issue: What,
         *,
         by: Who = None,
@@ -108,12 +105,12 @@ class IssueChanges:
         if subject.assignee is not before and subject.assignee not in (None, actor):
             told += (self.notify(subject.assignee, 1, actor, subject.project, issue=subject, comment=written),)
         content = _issue_content(subject, written)
-        content["changes"] = [change.activity_content() for change in changes]
+        content["changes"] = self._told(changes)
         self.record(subject.project, 2, content, actor, notifications=told)
         return written
 
     def bulk_update_issues(
-        self: Space, issues: Iterable[What], *, by: Who = None, comment: str | None = None, **fields: Any
+        self, issues: Iterable[What], *, by: Who = None, comment: str | None = None, **fields: Any
     ) -> list[Comment]:
         """Change several issues at once: each gets comment and stamp; one activity 14 per project, no activity 2."""
         actor = self.user(by)
@@ -135,15 +132,13 @@ class IssueChanges:
                     {**_link(made.issue), "comment": {"id": made.id, "content": made.content or ""}}
                     for made in comments
                 ],
-                "changes": [
-                    {"field": change.field, "new_value": change.new or "", "type": "standard"} for change in shown
-                ],
+                "changes": [change.bulk_content() for change in shown],
             }
             self.record(place, 14, content, actor)
         return [made for comments in written.values() for made in comments]
 
     def update_issue_dates(
-        self: Space,
+        self,
         issues: Iterable[What],
         *,
         start_date: str | None,
@@ -175,11 +170,11 @@ class IssueChanges:
                 self.record(place, 35, {"tx_id": written[0].id, "link": links, "changes": []}, actor)
         else:
             content = _issue_content(written[0].issue, written[0])
-            content["changes"] = [change.activity_content() for change in written[0].changes]
+            content["changes"] = self._told(written[0].changes)
             self.record(written[0].issue.project, 35, content, actor)
         return written
 
-    def delete_issue(self: Space, issue: What, *, by: Who = None) -> None:
+    def delete_issue(self, issue: What, *, by: Who = None) -> None:
         """Activity 4 with id and key number only. Its children lose their parent, which is a change like any other."""
         subject, actor = self.issue(issue), self.user(by)
         for child in subject.children:
@@ -204,7 +199,7 @@ class IssueChanges:
                     request.issue = None
         self.record(place, 4, {"id": subject.id, "key_id": subject.number}, actor)
 
-    def move_issue(self: Space, issue: What, project: Where, *, by: Who = None, bump: bool = True) -> Issue:
+    def move_issue(self, issue: What, project: Where, *, by: Who = None, bump: bool = True) -> Issue:
         """To another project: the id stays, the key changes; type, status, categories, … go to their namesakes there.
 
         How real Backlog records it is not documented: here a comment with the change of ``issueKey`` and activity 2 in
@@ -244,28 +239,45 @@ class IssueChanges:
             self._touch(subject, actor)
         comment = self._new_comment(subject, None, (Change("issueKey", subject.key, old_key),), actor)
         content = _issue_content(subject, comment)
-        content["changes"] = [change.activity_content() for change in comment.changes]
+        content["changes"] = self._told(comment.changes)
         self.record(place, 2, content, actor)
         return subject
 
     # --- comments ---
 
-    def add_comment(self: Space, issue: What, content: str, *, by: Who = None, notify: Iterable[Who] = ()) -> Comment:
-        """A plain comment: activity 3; the issue's ``updated`` stays (see ``Settings.comment_bumps_updated``)."""
+    def add_comment(
+        self,
+        issue: What,
+        content: str,
+        *,
+        by: Who = None,
+        notify: Iterable[Who] = (),
+        attachments: Iterable[tuple[str, int]] = (),
+    ) -> Comment:
+        """A comment, perhaps with files (name, size): activity 3.
+
+        The issue's ``updated`` stays, even with files (see ``Settings.comment_bumps_updated``).
+        """
         subject, actor = self.issue(issue), self.user(by)
-        comment = self._new_comment(subject, content, (), actor)
+        files = tuple(self._new_attachment("issue", subject.project, name, size, actor) for name, size in attachments)
+        subject.attachments += files
+        subject.forget()
+        changes = tuple(Change("attachment", each.name, None, attachment=(each.id, each.name)) for each in files)
+        comment = self._new_comment(subject, content, changes, actor)
         comment.notifications = self._issue_notifications(subject, actor, notify, 2, comment=comment)
         if self.settings.comment_bumps_updated:
             self._touch(subject, actor)
-        self.record(subject.project, 3, _issue_content(subject, comment), actor, notifications=comment.notifications)
+        told = _issue_content(subject, comment)
+        told["changes"], told["attachments"] = self._told(changes), [each.short_shape() for each in files]
+        self.record(subject.project, 3, told, actor, notifications=comment.notifications)
         return comment
 
-    def edit_comment(self: Space, comment: Comment, content: str) -> Comment:
+    def edit_comment(self, comment: Comment, content: str) -> Comment:
         """Moves the comment's ``updated``; no activity, nothing else."""
         comment.content, comment.updated = content, self.clock
         return comment
 
-    def delete_comment(self: Space, comment: Comment) -> None:
+    def delete_comment(self, comment: Comment) -> None:
         """No activity, no stamp. A comment with a change log keeps its log and loses its content only."""
         if comment.changes:
             comment.content = None
@@ -273,7 +285,7 @@ class IssueChanges:
             comment.issue.comments.remove(comment)
 
     def add_comment_notification(
-        self: Space, comment: Comment, users: Iterable[Who], *, by: Who = None
+        self, comment: Comment, users: Iterable[Who], *, by: Who = None
     ) -> tuple[Notification, ...]:
         """Tell more people of a comment: activity 17; neither the issue's nor the comment's ``updated`` moves."""
         actor = self.user(by)
@@ -287,8 +299,8 @@ class IssueChanges:
 
     # --- what hangs on an issue ---
 
-    def attach_file(self: Space, issue: What, name: str, size: int = 1000, *, by: Who = None) -> Attachment:
-        """A change like any other: stamp, comment with ``attachmentInfo``, activity 2."""
+    def attach_file(self, issue: What, name: str, size: int = 1000, *, by: Who = None) -> Attachment:
+        """A file by way of "update issue": stamp, comment with ``attachmentInfo``, activity 2."""
         subject, actor = self.issue(issue), self.user(by)
         attachment = self._new_attachment("issue", subject.project, name, size, actor)
         subject.attachments += (attachment,)
@@ -296,12 +308,12 @@ class IssueChanges:
         change = Change("attachment", name, None, attachment=(attachment.id, name))
         comment = self._new_comment(subject, None, (change,), actor)
         content = _issue_content(subject, comment)
-        content["changes"] = [change.activity_content()]
-        content["attachments"] = [{"id": attachment.id, "name": name, "size": size}]
+        content["changes"] = self._told((change,))
+        content["attachments"] = [attachment.short_shape()]
         self.record(subject.project, 2, content, actor)
         return attachment
 
-    def remove_attachment(self: Space, issue: What, attachment: Attachment | int | str, *, by: Who = None) -> None:
+    def remove_attachment(self, issue: What, attachment: Attachment | int | str, *, by: Who = None) -> None:
         """A change like any other: stamp, comment, activity 2."""
         subject, actor = self.issue(issue), self.user(by)
         gone = self.one(subject.attachments, attachment)
@@ -311,11 +323,11 @@ class IssueChanges:
         change = Change("attachment", None, gone.name, attachment=(gone.id, gone.name))
         comment = self._new_comment(subject, None, (change,), actor)
         content = _issue_content(subject, comment)
-        content["changes"] = [change.activity_content()]
+        content["changes"] = self._told((change,))
         self.record(subject.project, 2, content, actor)
 
     def link_shared_file(
-        self: Space, issue: What, file: SharedFile | int, *, by: Who = None, through_api: bool = False
+        self, issue: What, file: SharedFile | int, *, by: Who = None, through_api: bool = False
     ) -> None:
         """``updated`` stays. Activity 2 when done in the browser, none through the API."""
         subject, linked = self.issue(issue), self.shared_file(file)
@@ -328,13 +340,13 @@ class IssueChanges:
             content |= {"comment": None, "changes": [], "shared_files": [linked.activity_content()]}
             self.record(subject.project, 2, content, self.user(by))
 
-    def unlink_shared_file(self: Space, issue: What, file: SharedFile | int) -> None:
+    def unlink_shared_file(self, issue: What, file: SharedFile | int) -> None:
         """``updated`` stays, no activity."""
         subject, linked = self.issue(issue), self.shared_file(file)
         subject.shared_files = tuple(each for each in subject.shared_files if each is not linked)
         subject.forget()
 
-    def add_external_link(self: Space, issue: What, url: str, title: str, *, by: Who = None) -> ExternalLink:
+    def add_external_link(self, issue: What, url: str, title: str, *, by: Who = None) -> ExternalLink:
         """A link to a file elsewhere. ``updated`` stays, no activity."""
         subject, actor = self.issue(issue), self.user(by)
         link = ExternalLink(
@@ -344,7 +356,7 @@ class IssueChanges:
         subject.forget()
         return link
 
-    def relate_issues(self: Space, issue: What, other: What, *, by: Who = None) -> None:
+    def relate_issues(self, issue: What, other: What, *, by: Who = None) -> None:
         """Each is related to the other. Recorded on both as a change like any other (not documented)."""
         first, second, actor = self.issue(issue), self.issue(other), self.user(by)
         if first is second or second in first.related:
@@ -353,7 +365,7 @@ class IssueChanges:
             one.related += (another,)
             self._log(one, Change("relatedIssue", another.key, None), actor)
 
-    def unrelate_issues(self: Space, issue: What, other: What, *, by: Who = None) -> None:
+    def unrelate_issues(self, issue: What, other: What, *, by: Who = None) -> None:
         """The reverse of ``relate_issues``."""
         first, second, actor = self.issue(issue), self.issue(other), self.user(by)
         if second not in first.related:
@@ -364,7 +376,7 @@ class IssueChanges:
 
     # --- inner workings ---
 
-    def _new_issue(self: Space, place: Project, summary: str, actor: User, fields: dict[str, Any]) -> Issue:
+    def _new_issue(self, place: Project, summary: str, actor: User, fields: dict[str, Any]) -> Issue:
         number = place.next_number
         place.next_number += 1
         issue = Issue(
@@ -387,44 +399,49 @@ class IssueChanges:
         place.numbers[number] = issue
         return issue
 
-    def _new_comment(
-        self: Space, issue: Issue, content: str | None, changes: tuple[Change, ...], actor: User
-    ) -> Comment:
+    def _new_comment(self, issue: Issue, content: str | None, changes: tuple[Change, ...], actor: User) -> Comment:
         identity = self.ids.next("comment")
         if content is None and identity % 7 == 0:
             # Old comments that are only a change have empty content instead of none.
             content = ""
+        if self.long_ago:
+            for change in changes:
+                change.old = change.old or ""
         comment = Comment(identity, issue, content, changes, actor, self.clock, self.clock)
         issue.comments.append(comment)
         if issue.id in self.watchings_by_issue:
             self._touch_watchings(issue)
         return comment
 
-    def _new_attachment(self: Space, kind: str, place: Project, name: str, size: int, actor: User) -> Attachment:
-        place.usage[{"pull_request": "pullRequest"}.get(kind, kind)] += size
-        return Attachment(self.ids.next("attachment"), kind, name, size, actor, self.clock)
+    def _told(self, changes: Iterable[Change]) -> list[dict[str, Any]]:
+        """A change log as the feed writes it."""
+        content = [change.activity_content() for change in changes]
+        if self.quirks.field_text:
+            for change, told in zip(changes, content, strict=True):
+                told["field_text"] = change.field if change.attribute else f"lbl.changelog.{change.field}"
+        return content
 
-    def _touch(self: Space, issue: Issue, actor: User) -> None:
+    def _touch(self, issue: Issue, actor: User) -> None:
         issue.updated, issue.updated_user = self.clock, actor
         issue.forget()
 
-    def _log(self: Space, issue: Issue, change: Change, actor: User) -> Comment:
+    def _log(self, issue: Issue, change: Change, actor: User) -> Comment:
         self._touch(issue, actor)
         comment = self._new_comment(issue, None, (change,), actor)
         content = _issue_content(issue, comment)
-        content["changes"] = [change.activity_content()]
+        content["changes"] = self._told((change,))
         self.record(issue.project, 2, content, actor)
         return comment
 
     def _issue_notifications(
-        self: Space, issue: Issue, actor: User, users: Iterable[Who], reason: int, **about: Any
+        self, issue: Issue, actor: User, users: Iterable[Who], reason: int, **about: Any
     ) -> tuple[Notification, ...]:
         receivers = {user.id: user for user in map(self.user, users) if user is not actor}
         return tuple(
             self.notify(user, reason, actor, issue.project, issue=issue, **about) for user in receivers.values()
         )
 
-    def _apply(self: Space, issue: Issue, fields: dict[str, Any]) -> tuple[Change, ...]:
+    def _apply(self, issue: Issue, fields: dict[str, Any]) -> tuple[Change, ...]:
         """Set fields; returns what really changed, as a change log."""
         place, log = issue.project, []
         for name, value in fields.items():
@@ -438,7 +455,10 @@ class IssueChanges:
                 value = self._named(place, name, value)
                 if value is old:
                     continue
-                log.append(Change(_NAMED[name], value and value.name, old and old.name))
+                change = Change(_NAMED[name], value and value.name, old and old.name)
+                if name in ("status", "resolution"):
+                    change.ids = ("" if value is None else str(value.id), "" if old is None else str(old.id))
+                log.append(change)
             elif name in _LISTS:
                 old = getattr(issue, name)
                 choices = place.categories if name == "categories" else place.versions
@@ -464,7 +484,7 @@ class IssueChanges:
             setattr(issue, name, value)
         return tuple(log)
 
-    def _named(self: Space, place: Project, name: str, value: Any) -> Any:
+    def _named(self, place: Project, name: str, value: Any) -> Any:
         if value is None and name in ("resolution", "assignee", "priority"):
             return None
         if name == "assignee":
@@ -477,7 +497,7 @@ class IssueChanges:
         }[name]
         return self.one(choices, value)
 
-    def _set_parent(self: Space, issue: Issue, value: What | None) -> Change | None:
+    def _set_parent(self, issue: Issue, value: What | None) -> Change | None:
         parent = None if value is None else self.issue(value)
         old = issue.parent
         if parent is old:
@@ -494,7 +514,7 @@ class IssueChanges:
         issue.parent = parent
         return Change("parentIssue", parent and parent.key, old and old.key)
 
-    def _set_custom_fields(self: Space, issue: Issue, values: dict[Any, Any]) -> list[Change]:
+    def _set_custom_fields(self, issue: Issue, values: dict[Any, Any]) -> list[Change]:
         log = []
         for reference, given in values.items():
             field = self.custom_field(issue.project, reference)

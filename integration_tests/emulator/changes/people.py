@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..core import Core
 from ..entities import HOST, Comment, Issue, Notification, Project, PullRequest, Star, Team, User, Watching, Wiki
-
-if TYPE_CHECKING:
-    from ..model import Space
 
 Who = User | int | str | None
 """A user, an id, a login id, a persona; None is the administrator."""
 
 
-class PeopleChanges:
+class PeopleChanges(Core):
     # --- users ---
 
     def add_user(
-        self: Space,
+        self,
         user_id: str | None,
         name: str,
         *,
@@ -49,7 +47,7 @@ class PeopleChanges:
             self.personas[persona] = user
         return user
 
-    def update_user(self: Space, user: Who, **changes: Any) -> User:
+    def update_user(self, user: Who, **changes: Any) -> User:
         """Change ``name``, ``role_type``, ``lang``, ``mail_address``, ``nulab_id``, ``keyword``. Leaves no trace."""
         person = self.user(user)
         for name, value in changes.items():
@@ -60,7 +58,7 @@ class PeopleChanges:
         self.shared_change()
         return person
 
-    def log_in(self: Space, user: Who) -> User:
+    def log_in(self, user: Who) -> User:
         """Moves ``lastLoginTime`` only."""
         person = self.user(user)
         person.last_login = self.clock
@@ -68,7 +66,7 @@ class PeopleChanges:
         self.shared_change()
         return person
 
-    def remove_user(self: Space, user: Who) -> None:
+    def remove_user(self, user: Who) -> None:
         """The user leaves the space: gone from lists, projects and teams, still shown as author. The key dies."""
         person = self.user(user)
         person.active = False
@@ -82,7 +80,7 @@ class PeopleChanges:
 
     # --- membership ---
 
-    def add_member(self: Space, project: Project | int | str, user: Who, *, by: Who = None) -> None:
+    def add_member(self, project: Project | int | str, user: Who, *, by: Who = None) -> None:
         """The user joins the project: activity 15 and a notification."""
         place, person, actor = self.project(project), self.user(user), self.user(by)
         if person in place.members:
@@ -92,7 +90,7 @@ class PeopleChanges:
         if person is not actor:
             self.notify(person, 6, actor, place)
 
-    def remove_member(self: Space, project: Project | int | str, user: Who, *, by: Who = None) -> None:
+    def remove_member(self, project: Project | int | str, user: Who, *, by: Who = None) -> None:
         """The user leaves the project: activity 16. Its administrator flag goes too."""
         place, person, actor = self.project(project), self.user(user), self.user(by)
         if person not in place.members:
@@ -102,9 +100,7 @@ class PeopleChanges:
             place.administrators.remove(person)
         self.record(place, 16, _membership([person]), actor)
 
-    def set_project_administrator(
-        self: Space, project: Project | int | str, user: Who, administrator: bool = True
-    ) -> None:
+    def set_project_administrator(self, project: Project | int | str, user: Who, administrator: bool = True) -> None:
         """Give or take the project administrator flag. No activity."""
         place, person = self.project(project), self.user(user)
         if administrator and person not in place.administrators:
@@ -112,7 +108,7 @@ class PeopleChanges:
         if not administrator and person in place.administrators:
             place.administrators.remove(person)
 
-    def add_project_team(self: Space, project: Project | int | str, team: Team | int | str, *, by: Who = None) -> None:
+    def add_project_team(self, project: Project | int | str, team: Team | int | str, *, by: Who = None) -> None:
         """All members of the team join the project: activity 25."""
         place, group = self.project(project), self.one(self.teams.values(), team)
         if group in place.teams:
@@ -120,9 +116,7 @@ class PeopleChanges:
         place.teams.append(group)
         self.record(place, 25, {"parties": [{"id": group.id, "name": group.name}]}, self.user(by))
 
-    def remove_project_team(
-        self: Space, project: Project | int | str, team: Team | int | str, *, by: Who = None
-    ) -> None:
+    def remove_project_team(self, project: Project | int | str, team: Team | int | str, *, by: Who = None) -> None:
         """The team leaves the project: activity 26."""
         place, group = self.project(project), self.one(self.teams.values(), team)
         if group not in place.teams:
@@ -132,7 +126,7 @@ class PeopleChanges:
 
     # --- teams ---
 
-    def create_team(self: Space, name: str, members: Iterable[Who] = (), *, by: Who = None) -> Team:
+    def create_team(self, name: str, members: Iterable[Who] = (), *, by: Who = None) -> Team:
         actor = self.user(by)
         team = Team(
             id=self.ids.next("team"),
@@ -148,7 +142,7 @@ class PeopleChanges:
         return team
 
     def update_team(
-        self: Space,
+        self,
         team: Team | int | str,
         *,
         name: str | None = None,
@@ -168,7 +162,7 @@ class PeopleChanges:
         group.updated, group.updated_user = self.clock, self.user(by)
         return group
 
-    def delete_team(self: Space, team: Team | int | str) -> None:
+    def delete_team(self, team: Team | int | str) -> None:
         """The team disappears from the space and from its projects. No activity."""
         group = self.one(self.teams.values(), team)
         del self.teams[group.id]
@@ -178,7 +172,7 @@ class PeopleChanges:
 
     # --- stars ---
 
-    def add_star(self: Space, target: Any, *, by: Who = None, comment: str | None = None) -> Star:
+    def add_star(self, target: Any, *, by: Who = None, comment: str | None = None) -> Star:
         """Star an issue, a comment, a wiki page, a pull request or one of its comments. Moves no stamp, no activity."""
         if isinstance(target, int | str):
             target = self.issue(target)
@@ -201,7 +195,7 @@ class PeopleChanges:
         self.stars[star.id] = star
         return star
 
-    def remove_star(self: Space, star: Star | int) -> None:
+    def remove_star(self, star: Star | int) -> None:
         """Take a star back. Moves no stamp, no activity."""
         gone = self.star(star)
         del self.stars[gone.id]
@@ -213,7 +207,7 @@ class PeopleChanges:
 
     # --- own things ---
 
-    def watch(self: Space, issue: Issue | int | str, *, user: Who = None, note: str | None = None) -> Watching:
+    def watch(self, issue: Issue | int | str, *, user: Who = None, note: str | None = None) -> Watching:
         person = self.user(user)
         watching = Watching(
             id=self.ids.next("watching"),
@@ -227,39 +221,34 @@ class PeopleChanges:
         self.watchings_by_issue.setdefault(watching.issue.id, []).append(watching)
         return watching
 
-    def update_watching(self: Space, watching: Watching, *, note: str | None) -> Watching:
+    def update_watching(self, watching: Watching, *, note: str | None) -> Watching:
         """Change the note: moves the watching's ``updated``."""
         watching.note, watching.updated = note, self.clock
         return watching
 
-    def read_watching(self: Space, watching: Watching) -> Watching:
+    def read_watching(self, watching: Watching) -> Watching:
         """Mark as read. Moves no stamp."""
         watching.already_read = True
         return watching
 
-    def unwatch(self: Space, watching: Watching) -> None:
+    def unwatch(self, watching: Watching) -> None:
         watching.user.watchings.remove(watching)
         self.watchings_by_issue[watching.issue.id].remove(watching)
 
-    def read_notification(self: Space, notification: Notification) -> None:
+    def read_notification(self, notification: Notification) -> None:
         """Mark as read. Moves no stamp."""
         notification.already_read = notification.resource_already_read = True
 
-    def view(self: Space, thing: Issue | Project | Wiki, *, user: Who = None) -> None:
+    def view(self, thing: Issue | Project | Wiki, *, user: Who = None) -> None:
         """The user opens an issue, a project or a wiki page: first in the list of what was viewed recently."""
         viewed = self.user(user).viewed.setdefault(type(thing).__name__, {})
         viewed.pop(thing.id, None)
         viewed[thing.id] = self.clock
 
-    def _touch_watchings(self: Space, issue: Issue) -> None:
-        """New content in an issue: its watchings are unread again; their own ``updated`` stays."""
-        for watching in self.watchings_by_issue.get(issue.id, ()):
-            watching.last_content_updated, watching.already_read = self.clock, False
-
 
 def _membership(users: list[User]) -> dict[str, Any]:
     return {
-        "users": [{"id": user.id, "userId": user.user_id, "name": user.name} for user in users],
+        "users": [user.activity_shape() for user in users],
         "group_project_activities": [],
         "comment": "",
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..core import Core
 from ..entities import (
     Category,
     CustomField,
@@ -17,9 +18,6 @@ from ..entities import (
 )
 from .people import Who
 
-if TYPE_CHECKING:
-    from ..model import Space
-
 Where = Project | int | str
 """A project, its id or its key."""
 
@@ -29,11 +27,18 @@ BUILT_IN_STATUSES = (
     (3, "処理済み", "#5eb5a6"),
     (4, "完了", "#b0be3c"),
 )
+_MILESTONE_FIELDS = {
+    "name": "name",
+    "description": "description",
+    "start_date": "startDate",
+    "release_due_date": "referenceDate",
+    "archived": "archived",
+}
 ISSUE_TYPES = (("タスク", "#7ea800"), ("バグ", "#990000"), ("要望", "#ff9200"), ("その他", "#2779ca"))
 
 
-class ProjectChanges:
-    def create_project(self: Space, key: str, name: str, *, by: Who = None, **flags: Any) -> Project:
+class ProjectChanges(Core):
+    def create_project(self, key: str, name: str, *, by: Who = None, **flags: Any) -> Project:
         """A new project with the built-in statuses and four issue types; the creator is its member. No activity.
 
         ``flags`` are attributes of ``Project`` (``use_wiki=False``, ``text_formatting_rule=None``, …).
@@ -50,7 +55,7 @@ class ProjectChanges:
         self.projects[project.id] = project
         return project
 
-    def update_project(self: Space, project: Where, **changes: Any) -> Project:
+    def update_project(self, project: Where, **changes: Any) -> Project:
         """Change the name or a flag (attributes of ``Project``). No stamp, no activity."""
         place = self.project(project)
         for name, value in changes.items():
@@ -60,13 +65,13 @@ class ProjectChanges:
         place.refresh()
         return place
 
-    def archive_project(self: Space, project: Where, archived: bool = True) -> Project:
+    def archive_project(self, project: Where, archived: bool = True) -> Project:
         place = self.project(project)
         place.archived = archived
         place.refresh()
         return place
 
-    def rename_project_key(self: Space, project: Where, key: str) -> Project:
+    def rename_project_key(self, project: Where, key: str) -> Project:
         """All issue keys of the project change; no issue's ``updated`` does."""
         place = self.project(project)
         if any(other.key == key for other in self.projects.values() if other is not place):
@@ -76,7 +81,7 @@ class ProjectChanges:
         self.shared_change()
         return place
 
-    def delete_project(self: Space, project: Where) -> None:
+    def delete_project(self, project: Where) -> None:
         """The project and everything in it is gone, its activities too."""
         place = self.project(project)
         for issue in place.issues:
@@ -107,7 +112,7 @@ class ProjectChanges:
     # --- issue types, categories, statuses: no stamps anywhere, and only a deleted status leaves an activity ---
 
     def create_issue_type(
-        self: Space,
+        self,
         project: Where,
         name: str,
         *,
@@ -128,12 +133,12 @@ class ProjectChanges:
         place.issue_types.append(kind)
         return kind
 
-    def update_issue_type(self: Space, project: Where, issue_type: IssueType | int | str, **changes: Any) -> IssueType:
+    def update_issue_type(self, project: Where, issue_type: IssueType | int | str, **changes: Any) -> IssueType:
         """Change ``name``, ``color``, ``template_summary`` or ``template_description``."""
         return self._change_setting(self.one(self.project(project).issue_types, issue_type), changes)
 
     def delete_issue_type(
-        self: Space, project: Where, issue_type: IssueType | int | str, substitute: IssueType | int | str
+        self, project: Where, issue_type: IssueType | int | str, substitute: IssueType | int | str
     ) -> None:
         """Issues of the type get the substitute; their ``updated`` stays."""
         place = self.project(project)
@@ -144,16 +149,16 @@ class ProjectChanges:
                 issue.issue_type = other
                 issue.forget()
 
-    def create_category(self: Space, project: Where, name: str) -> Category:
+    def create_category(self, project: Where, name: str) -> Category:
         place = self.project(project)
         category = Category(self.ids.next("category"), place.id, name, 2147483646)
         place.categories.append(category)
         return category
 
-    def update_category(self: Space, project: Where, category: Category | int | str, *, name: str) -> Category:
+    def update_category(self, project: Where, category: Category | int | str, *, name: str) -> Category:
         return self._change_setting(self.one(self.project(project).categories, category), {"name": name})
 
-    def delete_category(self: Space, project: Where, category: Category | int | str) -> None:
+    def delete_category(self, project: Where, category: Category | int | str) -> None:
         """The category is taken off its issues; their ``updated`` stays."""
         place = self.project(project)
         gone = self.one(place.categories, category)
@@ -163,7 +168,7 @@ class ProjectChanges:
                 issue.categories = tuple(each for each in issue.categories if each is not gone)
                 issue.forget()
 
-    def create_status(self: Space, project: Where, name: str, *, color: str = "#393939") -> Status:
+    def create_status(self, project: Where, name: str, *, color: str = "#393939") -> Status:
         place = self.project(project)
         if len(place.statuses) >= 12:
             raise ValueError("a project has at most 12 statuses")
@@ -171,12 +176,12 @@ class ProjectChanges:
         place.statuses.insert(-1, status)
         return status
 
-    def update_status(self: Space, project: Where, status: Status | int | str, **changes: Any) -> Status:
+    def update_status(self, project: Where, status: Status | int | str, **changes: Any) -> Status:
         """Change ``name`` or ``color``. No stamp moves, no activity."""
         return self._change_setting(self.one(self.project(project).statuses, status), changes)
 
     def delete_status(
-        self: Space,
+        self,
         project: Where,
         status: Status | int | str,
         substitute: Status | int | str = 1,
@@ -199,12 +204,12 @@ class ProjectChanges:
             {
                 "deletedStatus": {"name": gone.name},
                 "link": [{"id": issue.id, "key_id": issue.number, "title": issue.summary} for issue in moved],
-                "change": {"field": "status", "new_value": other.name, "old_value": gone.name, "type": "standard"},
+                "change": {"field": "status", "new_value": other.name, "type": "standard"},
             },
             self.user(by),
         )
 
-    def _change_setting(self: Space, setting: Any, changes: dict[str, Any]) -> Any:
+    def _change_setting(self, setting: Any, changes: dict[str, Any]) -> Any:
         for name, value in changes.items():
             if name in ("id", "project_id") or not hasattr(setting, name):
                 raise TypeError(f"{name} cannot be changed")
@@ -216,7 +221,7 @@ class ProjectChanges:
     # --- milestones ---
 
     def create_version(
-        self: Space,
+        self,
         project: Where,
         name: str,
         *,
@@ -242,17 +247,16 @@ class ProjectChanges:
         return version
 
     def update_version(
-        self: Space, project: Where, version: Version | int | str, *, by: Who = None, **changes: Any
+        self, project: Where, version: Version | int | str, *, by: Who = None, **changes: Any
     ) -> Version:
         """Change ``name``, ``description``, ``start_date``, ``release_due_date`` or ``archived``: activity 23."""
         place = self.project(project)
         milestone = self.one(place.versions, version)
         log = [
             {
-                "field": name,
+                "field": _MILESTONE_FIELDS[name],
                 "new_value": str(value or ""),
                 "old_value": str(getattr(milestone, name) or ""),
-                "type": "standard",
             }
             for name, value in changes.items()
         ]
@@ -260,7 +264,7 @@ class ProjectChanges:
         self.record(place, 23, {"id": milestone.id, "name": milestone.name, "changes": log}, self.user(by))
         return milestone
 
-    def delete_version(self: Space, project: Where, version: Version | int | str, *, by: Who = None) -> None:
+    def delete_version(self, project: Where, version: Version | int | str, *, by: Who = None) -> None:
         """Activity 24. The milestone is taken off its issues; their ``updated`` stays."""
         place = self.project(project)
         gone = self.one(place.versions, version)
@@ -275,7 +279,7 @@ class ProjectChanges:
     # --- custom fields: no stamps, no activities ---
 
     def create_custom_field(
-        self: Space,
+        self,
         project: Where,
         name: str,
         type_id: int,
@@ -304,19 +308,19 @@ class ProjectChanges:
         self.shared_change()
         return field
 
-    def rename_custom_field(self: Space, project: Where, field: CustomField | int | str, name: str) -> CustomField:
+    def rename_custom_field(self, project: Where, field: CustomField | int | str, name: str) -> CustomField:
         found = self.custom_field(self.project(project), field)
         found.name = name
         self.shared_change()
         return found
 
-    def add_custom_field_item(self: Space, project: Where, field: CustomField | int | str, name: str) -> CustomItem:
+    def add_custom_field_item(self, project: Where, field: CustomField | int | str, name: str) -> CustomItem:
         found = self.custom_field(self.project(project), field)
         number = max((item.id for item in found.items), default=0) + 1
         found.items.append(CustomItem(number, name, number - 1))
         return found.items[-1]
 
-    def delete_custom_field(self: Space, project: Where, field: CustomField | int | str) -> None:
+    def delete_custom_field(self, project: Where, field: CustomField | int | str) -> None:
         """The field and its values are gone from the issues; their ``updated`` stays."""
         place = self.project(project)
         gone = self.custom_field(place, field)
@@ -329,7 +333,7 @@ class ProjectChanges:
     # --- webhooks: own stamps, no activities ---
 
     def create_webhook(
-        self: Space, project: Where, name: str, *, activity_type_ids: Iterable[int] | None = None, by: Who = None
+        self, project: Where, name: str, *, activity_type_ids: Iterable[int] | None = None, by: Who = None
     ) -> Webhook:
         """For all events, or for the given activity types."""
         identity = self.ids.next("webhook")
@@ -349,7 +353,7 @@ class ProjectChanges:
         return webhook
 
     def update_webhook(
-        self: Space, project: Where, webhook: Webhook | int | str, *, by: Who = None, **changes: Any
+        self, project: Where, webhook: Webhook | int | str, *, by: Who = None, **changes: Any
     ) -> Webhook:
         """Change ``name``, ``description``, ``hook_url``, ``all_event`` or ``activity_type_ids``; stamped."""
         hook = self.one(self.project(project).webhooks, webhook)
@@ -360,11 +364,11 @@ class ProjectChanges:
         hook.updated, hook.updated_user = self.clock, self.user(by)
         return hook
 
-    def delete_webhook(self: Space, project: Where, webhook: Webhook | int | str) -> None:
+    def delete_webhook(self, project: Where, webhook: Webhook | int | str) -> None:
         place = self.project(project)
         place.webhooks.remove(self.one(place.webhooks, webhook))
 
     # --- the space itself ---
 
-    def set_space_notification(self: Space, content: str | None) -> None:
+    def set_space_notification(self, content: str | None) -> None:
         self.notification_content, self.notification_updated = content, self.clock

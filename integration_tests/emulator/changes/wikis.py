@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from ..core import Core
 from ..entities import Attachment, SharedFile, Tag, User, Wiki, WikiVersion
 from .people import Who
 from .projects import Where
 
-if TYPE_CHECKING:
-    from ..model import Space
 
-
-class WikiChanges:
+class WikiChanges(Core):
     def create_wiki(
-        self: Space, project: Where, name: str, content: str = "", *, tags: Iterable[str] = (), by: Who = None
+        self, project: Where, name: str, content: str = "", *, tags: Iterable[str] = (), by: Who = None
     ) -> Wiki:
         """Activity 5, and version 1 in the page's history."""
         place, actor = self.project(project), self.user(by)
@@ -33,11 +30,11 @@ class WikiChanges:
         self.wikis[wiki.id] = place.wikis[wiki.id] = wiki
         place.usage["wiki"] += len(content.encode())
         self._new_version(wiki, actor)
-        self.record(place, 5, wiki.activity_content(version=1), actor)
+        self.record(place, 5, wiki.activity_content(), actor)
         return wiki
 
     def update_wiki(
-        self: Space,
+        self,
         wiki: Wiki | int,
         *,
         name: str | None = None,
@@ -57,7 +54,7 @@ class WikiChanges:
         self.record(page.project, 6, page.activity_content(diff=diff, version=shown), actor)
         return page
 
-    def delete_wiki(self: Space, wiki: Wiki | int, *, by: Who = None) -> None:
+    def delete_wiki(self, wiki: Wiki | int, *, by: Who = None) -> None:
         """Activity 7 with the last content."""
         page, actor = self.wiki(wiki), self.user(by)
         del self.wikis[page.id], page.project.wikis[page.id]
@@ -65,36 +62,29 @@ class WikiChanges:
             user.viewed.get("Wiki", {}).pop(page.id, None)
         self.record(page.project, 7, page.activity_content(), actor)
 
-    def attach_file_to_wiki(
-        self: Space, wiki: Wiki | int, name: str, size: int = 1000, *, by: Who = None
-    ) -> Attachment:
-        """Moves ``updated``; activity 6 without diff or version, no new version in the history."""
+    def attach_file_to_wiki(self, wiki: Wiki | int, name: str, size: int = 1000, *, by: Who = None) -> Attachment:
+        """Activity 6 without diff or version; ``updated`` stays, no new version in the history."""
         page, actor = self.wiki(wiki), self.user(by)
         attachment = self._new_attachment("wiki", page.project, name, size, actor)
         page.attachments += (attachment,)
-        page.updated, page.updated_user = self.clock, actor
-        content = page.activity_content()
-        content["attachments"] = [{"id": attachment.id, "name": name, "size": size}]
+        content = page.activity_content() | {"attachments": [attachment.short_shape()]}
         self.record(page.project, 6, content, actor)
         return attachment
 
-    def remove_wiki_attachment(
-        self: Space, wiki: Wiki | int, attachment: Attachment | int | str, *, by: Who = None
-    ) -> None:
-        """Moves ``updated``; no activity."""
+    def remove_wiki_attachment(self, wiki: Wiki | int, attachment: Attachment | int | str) -> None:
+        """No stamp, no activity."""
         page = self.wiki(wiki)
         gone = self.one(page.attachments, attachment)
         page.attachments = tuple(each for each in page.attachments if each is not gone)
         page.project.usage["wiki"] -= gone.size
-        page.updated, page.updated_user = self.clock, self.user(by)
 
-    def link_shared_file_to_wiki(self: Space, wiki: Wiki | int, file: SharedFile | int) -> None:
+    def link_shared_file_to_wiki(self, wiki: Wiki | int, file: SharedFile | int) -> None:
         """No stamp, no activity."""
         page, linked = self.wiki(wiki), self.shared_file(file)
         if linked not in page.shared_files:
             page.shared_files += (linked,)
 
-    def _wiki_tags(self: Space, names: Iterable[str]) -> tuple[Tag, ...]:
+    def _wiki_tags(self, names: Iterable[str]) -> tuple[Tag, ...]:
         """Tags are shared by name across the space, so one name has one id."""
         tags = []
         for name in names:
@@ -103,7 +93,7 @@ class WikiChanges:
             tags.append(self.wiki_tags[name])
         return tuple(tags)
 
-    def _new_version(self: Space, page: Wiki, actor: User) -> WikiVersion:
+    def _new_version(self, page: Wiki, actor: User) -> WikiVersion:
         version = WikiVersion(page.id, len(page.history) + 1, page.name, page.content, actor, self.clock)
         page.history.append(version)
         return version

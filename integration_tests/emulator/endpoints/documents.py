@@ -8,7 +8,6 @@ import orjson
 
 from ..api import BY_OFFSET, ORDER, Binary, Call, choice, get, integer, invalid, text_value
 from ..entities import Document, Project
-from .issues import scattered
 
 SORTS = {"created": lambda document: document.created, "updated": lambda document: document.updated}
 
@@ -37,9 +36,14 @@ def documents(call: Call) -> Any:
         if (document.status_id == 1 or call.space.settings.list_trashed_documents)
         and (word in document.title or word in document.plain)
     ]
-    rows.sort(key=lambda document: scattered(int(document.id[-8:], 16)))
+    ties = call.ties()
+    rows.sort(key=lambda document: ties(int(document.id[-8:], 16)))
     rows.sort(key=SORTS[call.value("sort", "created")], reverse=call.value("order") != "asc")
-    return [shape(call, document) for document in call.window(rows)]
+    page = [shape(call, document) for document in call.window(rows)]
+    if not call.space.quirks.document_list_details:
+        for shown in page:
+            del shown["attachments"], shown["json"]
+    return page
 
 
 def required_project(call: Call) -> Project:
@@ -65,16 +69,17 @@ def tree(call: Call) -> Any:
         below.setdefault((document.status_id, above), []).append(document)
 
     def children(status: int, above: str | None) -> list[dict[str, Any]]:
-        return [
-            {"id": each.id, "name": each.title, "emoji": each.emoji, "children": children(status, each.id)}
-            for each in below.get((status, above), ())
-        ]
+        return [each.node(children(status, each.id)) for each in below.get((status, above), ())]
 
-    return {
-        "projectId": project.id,
-        "activeTree": {"id": "Active", "children": children(1, None)},
-        "trashTree": {"id": "Trash", "children": children(2, None)},
-    }
+    trees = {"projectId": project.id, "activeTree": {"id": "Active", "children": children(1, None)}}
+    match call.space.quirks.trash_tree:
+        case "full":
+            trees["trashTree"] = {"id": "Trash", "children": children(2, None)}
+        case "null":
+            trees["trashTree"] = None
+        case "empty":
+            trees["trashTree"] = {}
+    return trees
 
 
 @get("/documents/{document}")

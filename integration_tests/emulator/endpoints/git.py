@@ -44,7 +44,8 @@ def matching(call: Call) -> list[PullRequest]:
 
 @get(ROOT + "/{repository}/pullRequests", params={**FILTERS, **BY_OFFSET}, role="unrestricted")
 def pull_requests(call: Call) -> Any:
-    return call.window(matching(call))
+    page = call.window(matching(call))
+    return page if call.space.quirks.pull_request_list_details else [each.list_shape() for each in page]
 
 
 @get(ROOT + "/{repository}/pullRequests/count", params=FILTERS, role="unrestricted")

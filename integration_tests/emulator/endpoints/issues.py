@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from ..api import BY_ID, Binary, Call, boolean, calendar_day, choice, get, integer, invalid, text_value
+from ..api import BY_ID, Binary, Call, boolean, calendar_day, choice, get, integer, invalid, missing, text_value
 from ..entities import Issue, Project
 
 Test = Callable[[Issue], bool]
@@ -39,11 +39,6 @@ PARENT_CHILD: dict[int, Test] = {
 }
 
 
-def scattered(identity: int) -> int:
-    """Rows with equal sort values stand in an order of their own: neither by id nor by anything a client can know."""
-    return identity * 2654435761 & 0xFFFFFFFF
-
-
 def _name(thing: Any) -> str:
     return thing.name if thing else ""
 
@@ -73,8 +68,7 @@ SORTS: dict[str, Callable[[Issue], Any]] = {
     "actualHours": lambda issue: issue.actual_hours or 0,
     "childIssue": lambda issue: len(issue.children),
 }
-DEFAULT_SORT = "updated"
-"""Not documented. Rows move under a client that does not ask for a sort."""
+DEFAULT_SORT = "created"
 
 
 def _sort(name: str, text: str) -> str:
@@ -108,6 +102,12 @@ FILTERS: dict[str, Any] = {
 
 def matching(call: Call) -> list[Issue]:
     """The issues that the call asks for, sorted. Kept until something in the space changes."""
+    if call.space.quirks.unjoined_projects == "404":
+        joined = {project.id for project in call.space.visible_projects(call.user, contents=True)}
+        if not joined.issuperset(call.value("projectId[]", ())):
+            raise missing("project")
+    if call.space.quirks.ties == "random":
+        return _select(call)
     wanted = {name: value for name, value in call.values.items() if name not in ("offset", "count", "expand[]")}
     key = (call.user.id, orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS))
     kept = call.space.kept
@@ -127,7 +127,8 @@ def _select(call: Call) -> list[Issue]:
     rows = [issue for project in projects for issue in project.issues if all(test(issue) for test in tests)]
     name = call.value("sort", DEFAULT_SORT)
     value = SORTS.get(name) or _custom_sort(projects, name)
-    rows.sort(key=lambda issue: scattered(issue.id))
+    ties = call.ties()
+    rows.sort(key=lambda issue: ties(issue.id))
     rows.sort(key=value, reverse=call.value("order") != "asc")
     return rows
 

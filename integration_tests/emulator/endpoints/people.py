@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..api import BY_ID, BY_OFFSET, ORDER, Binary, Call, boolean, calendar_day, choice, get, integer, missing
+from ..api import BY_ID, BY_OFFSET, ORDER, ApiError, Binary, Call, boolean, calendar_day, choice, get, integer, missing
 from ..entities import stamp
 from .space import PIXEL, find_user
 
@@ -66,7 +66,7 @@ def user(call: Call) -> Any:
 @get("/users/{user}/icon", category="icon")
 def user_icon(call: Call) -> Any:
     find_user(call)
-    return Binary(PIXEL, "icon.png", "image/png")
+    return Binary(PIXEL, "icon.png")
 
 
 @get("/users/{user}/stars", params=BY_ID)
@@ -87,9 +87,9 @@ def star_count(call: Call) -> Any:
 
 
 WATCHING_SORTS = {
-    "created": lambda watching: (watching.created, watching.id),
-    "updated": lambda watching: (watching.updated, watching.id),
-    "issueUpdated": lambda watching: (watching.issue.updated, watching.id),
+    "created": lambda watching: watching.created,
+    "updated": lambda watching: watching.updated,
+    "issueUpdated": lambda watching: watching.issue.updated,
 }
 
 
@@ -110,6 +110,8 @@ def watchings(call: Call) -> Any:
         rows = [watching for watching in rows if watching.already_read == call.values["resourceAlreadyRead"]]
     if "issueId[]" in call.values:
         rows = [watching for watching in rows if watching.issue.id in call.values["issueId[]"]]
+    ties = call.ties()
+    rows.sort(key=lambda watching: ties(watching.id))
     rows.sort(key=WATCHING_SORTS[call.value("sort", "issueUpdated")], reverse=call.value("order") != "asc")
     return call.window(rows)
 
@@ -150,7 +152,11 @@ def notification_count(call: Call) -> Any:
 
 
 @get("/teams", params={**BY_OFFSET, **ORDER}, role="any_administrator")
+@get("/groups", params={**BY_OFFSET, **ORDER}, role="any_administrator")
 def teams(call: Call) -> Any:
+    """``/groups`` is its old name."""
+    if call.space.quirks.teams_refused:
+        raise ApiError(400, 7, "The function is not available.")
     rows = sorted(call.space.teams.values(), key=lambda team: team.id, reverse=call.value("order") != "asc")
     return call.window(rows)
 
@@ -164,4 +170,4 @@ def team(call: Call) -> Any:
 def team_icon(call: Call) -> Any:
     if call.parts["team"] not in map(str, call.space.teams):
         raise missing("team")
-    return Binary(PIXEL, "icon.png", "image/png")
+    return Binary(PIXEL, "icon.png")

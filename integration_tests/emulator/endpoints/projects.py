@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api import BY_OFFSET, ORDER, Binary, Call, boolean, get, integer, missing
+from ..api import BY_OFFSET, ORDER, Binary, Call, boolean, get, integer, invalid, missing
 from .space import PIXEL
 
 
@@ -28,7 +28,7 @@ def project(call: Call) -> Any:
 @get("/projects/{project}/image", category="icon")
 def project_image(call: Call) -> Any:
     call.project()
-    return Binary(PIXEL, "icon.png", "image/png")
+    return Binary(PIXEL, "icon.png")
 
 
 @get("/projects/{project}/users", params={"excludeGroupMembers": boolean})
@@ -95,7 +95,10 @@ def disk_usage(call: Call) -> Any:
     role="unrestricted",
 )
 def shared_files(call: Call) -> Any:
-    """Direct children of one directory, files and directories."""
+    """Direct children of one directory, files and directories (see ``Quirks.shared_files_count``)."""
+    limit = call.space.quirks.shared_files_count
+    if limit == "refuse" and call.value("count", 0) > 100:
+        raise invalid("count", "error.range")
     project = call.project("file_sharing")
     path = call.parts["path"].strip("/")
     directory = f"/{path}/" if path else "/"
@@ -104,7 +107,8 @@ def shared_files(call: Call) -> Any:
     rows = [file for file in project.files.values() if file.dir == directory]
     if call.value("order") != "asc":
         rows.reverse()
-    return call.window(rows, default=1000)
+    most = 1000 if limit == "allow" else 100
+    return call.window(rows, default=most)[:most]
 
 
 @get("/projects/{project}/files/{file}", role="unrestricted")

@@ -6,7 +6,7 @@ import base64
 from bisect import bisect_left
 from typing import Any
 
-from ..api import ACTIVITIES, Binary, Call, get, missing
+from ..api import ACTIVITIES, Binary, Call, Empty, get, missing
 from ..entities import USAGE_KINDS, Activity, User, stamp
 
 PIXEL = base64.b64decode(
@@ -36,6 +36,9 @@ def space(call: Call) -> Any:
 
 @get("/space/notification")
 def space_notification(call: Call) -> Any:
+    kind = call.space.quirks.no_notice
+    if call.space.notification_content is None and kind != "object":
+        return {"204": Empty(204), "empty": Empty(200), "null": None}[kind]
     return {"content": call.space.notification_content, "updated": stamp(call.space.notification_updated)}
 
 
@@ -53,7 +56,7 @@ def licence(call: Call) -> Any:
 
 @get("/space/image", category="icon")
 def space_image(call: Call) -> Any:
-    return Binary(PIXEL, "logo.png", "image/png")
+    return Binary(PIXEL, "logo.png")
 
 
 @get("/rateLimit")

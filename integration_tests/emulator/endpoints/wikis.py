@@ -52,7 +52,7 @@ def history(call: Call) -> Any:
 
 @get("/wikis/{wiki}/attachments")
 def attachments(call: Call) -> Any:
-    return [{"id": each.id, "name": each.name, "size": each.size} for each in call.wiki().attachments]
+    return [each.short_shape() for each in call.wiki().attachments]
 
 
 @get("/wikis/{wiki}/attachments/{attachment}")

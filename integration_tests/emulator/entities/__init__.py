@@ -3,7 +3,10 @@
 Every class keeps plain Python values (epoch seconds for moments, ``yyyy-MM-dd`` text for calendar days, references for
 other objects) and knows one thing only: its own API shape. ``shape()`` gives a dictionary whose nested objects may be
 pre-serialised ``orjson.Fragment``s; ``dump()`` gives the JSON bytes. What an action changes besides the object itself
-is decided in ``model.py`` and ``changes/``.
+is decided in ``core.py`` and ``changes/``.
+
+The modules stand on each other: base, people, files, projects; then issues, wikis, documents, git; then notices,
+activities.
 
 A space of 100,000 issues holds several hundred thousand of these objects, so all classes have slots, empty lists are
 the shared empty tuple, and the bytes of an issue are kept until something inside them changes.
@@ -15,7 +18,8 @@ from .documents import Document, DocumentComment, DocumentReply
 from .files import SharedFile
 from .git import PULL_REQUEST_STATUSES, PullRequest, PullRequestComment, Repository
 from .issues import Change, Comment, ExternalLink, Issue
-from .people import Notification, Star, Team, User, Watching
+from .notices import Notification, Watching
+from .people import Star, Team, User
 from .projects import USAGE_KINDS, Category, CustomField, CustomItem, IssueType, Project, Status, Version, Webhook
 from .wikis import Wiki, WikiVersion
 

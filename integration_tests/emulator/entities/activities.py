@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from .base import Entity, stamp
-
-if TYPE_CHECKING:
-    from .people import Notification, User
-    from .projects import Project
+from .notices import Notification
+from .people import User
+from .projects import Project
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Activity(Entity):
-    """``content`` is JSON, fixed when it happened. ``notifications`` show in the single GET only."""
+    """``content`` is JSON, fixed when it happened. The single GET shows ``notifications``, lists only of old ones."""
 
     id: int
     project: Project | None
@@ -25,6 +24,7 @@ class Activity(Entity):
     created_user: User | None
     created: int
     notifications: tuple[Notification, ...] = ()
+    notifications_listed: bool = False
     without_account: bool = False
 
     def shape(self, *, single: bool = False) -> dict[str, Any]:
@@ -34,12 +34,13 @@ class Activity(Entity):
             if self.without_account:
                 user = self.created_user.shape()
                 del user["nulabAccount"]
+        shown = self.notifications if single or self.notifications_listed else ()
         return {
             "id": self.id,
             "project": self.project.short_shape() if self.project else None,
             "type": self.type,
             "content": orjson.Fragment(self.content),
-            "notifications": [each.comment_shape() for each in self.notifications] if single else [],
+            "notifications": [each.comment_shape() for each in shown],
             "createdUser": user,
             "created": stamp(self.created),
         }

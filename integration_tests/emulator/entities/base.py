@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-if TYPE_CHECKING:
-    from .people import User
-
-
 HOST = "https://emulator.backlog.jp"
 """Host used inside URLs that the API returns (stars, icons, repositories)."""
+
+Upper = Any
+"""An object of a module above the one that says so: an issue in its project, a notification in its comment. Objects
+hang together in circles, their modules do not, so its class has no name here."""
 
 
 _EPOCH = datetime(1970, 1, 1)
@@ -28,8 +29,11 @@ def stamp(seconds: int | None) -> str | None:
 
 
 def day(value: str | None) -> str | None:
-    """A calendar day as the API writes it: midnight UTC of that day, whatever the space's time zone."""
-    return None if value is None else value + "T00:00:00Z"
+    """A calendar day as the API writes it: midnight UTC of that day, whatever the space's time zone.
+
+    A text that is no ``yyyy-MM-dd`` is shown as it is.
+    """
+    return value + "T00:00:00Z" if value and re.fullmatch(r"\d{4}-\d\d-\d\d", value) else value
 
 
 def file_bytes(kind: str, identity: int | str, size: int) -> bytes:
@@ -114,7 +118,7 @@ class Attachment(Entity):
     kind: str
     name: str
     size: int
-    created_user: User | None
+    created_user: Shared | None
     created: int
 
     def shape(self) -> dict[str, Any]:
@@ -125,6 +129,10 @@ class Attachment(Entity):
             "createdUser": fragment_of(self.created_user),
             "created": stamp(self.created),
         }
+
+    def short_shape(self) -> dict[str, Any]:
+        """In activities and in a wiki page's list of files."""
+        return {"id": self.id, "name": self.name, "size": self.size}
 
     def content(self) -> bytes:
         return file_bytes(self.kind, self.id, self.size)

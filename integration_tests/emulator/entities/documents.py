@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .base import Entity, fragment_of, shapes, stamp
-
-if TYPE_CHECKING:
-    from .base import Attachment, Tag
-    from .people import User
-    from .projects import Project
+from .base import Attachment, Entity, Tag, fragment_of, shapes, stamp
+from .people import User
+from .projects import Project
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -48,6 +45,19 @@ class Document(Entity):
             "created": stamp(self.created),
             "updatedUser": fragment_of(self.updated_user),
             "updated": stamp(self.updated),
+            "childDocumentIds": [each.id for each in self.project.documents.values() if each.parent is self],
+        }
+
+    def node(self, children: list[dict[str, Any]]) -> dict[str, Any]:
+        """In the project's tree, where no emoji is an empty text."""
+        return {
+            "id": self.id,
+            "name": self.title,
+            "emoji": self.emoji or "",
+            "emojiType": "unicode" if self.emoji else None,
+            "statusId": self.status_id,
+            "updated": stamp(self.updated),
+            "children": children,
         }
 
 

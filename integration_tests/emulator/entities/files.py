@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .base import Entity, file_bytes, fragment_of, stamp
-
-if TYPE_CHECKING:
-    from .people import User
+from .people import User
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from .base import HOST, Entity, fragment_of, shapes, stamp
-
-if TYPE_CHECKING:
-    from .base import Attachment
-    from .issues import Change, Issue
-    from .people import Notification, Star, User
-    from .projects import Project
+from .base import HOST, Attachment, Entity, Upper, fragment_of, shapes, stamp
+from .issues import Change, Issue
+from .people import Star, User
+from .projects import Project
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -107,6 +104,12 @@ class PullRequest(Entity):
             "stars": shapes(self.stars),
         }
 
+    def list_shape(self) -> dict[str, Any]:
+        """In the list, where it shows no attachments and no stars."""
+        shape = self.shape()
+        del shape["attachments"], shape["stars"]
+        return shape
+
     def activity_content(self, *, comment: PullRequestComment | None, changes: Any = ()) -> dict[str, Any]:
         issue = self.issue
         return {
@@ -115,7 +118,7 @@ class PullRequest(Entity):
             "summary": self.summary,
             "description": self.description,
             "comment": {"id": comment.id, "content": comment.content or ""} if comment else None,
-            "changes": [change.activity_content() for change in changes],
+            "changes": [change.pull_request_content() for change in changes],
             "repository": self.repository.short_shape(),
             "issue": {
                 "id": issue.id,
@@ -144,7 +147,7 @@ class PullRequestComment(Entity):
     file_path: str | None = None
     position: int | None = None
     stars: tuple[Star, ...] = ()
-    notifications: tuple[Notification, ...] = ()
+    notifications: tuple[Upper, ...] = ()
 
     def shape(self) -> dict[str, Any]:
         return {

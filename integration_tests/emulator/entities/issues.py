@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from .base import Entity, compact, day, fragment_of, shapes, stamp
-
-if TYPE_CHECKING:
-    from .base import Attachment, Named
-    from .files import SharedFile
-    from .people import Notification, Star, User
-    from .projects import Category, CustomField, IssueType, Project, Status, Version
+from .base import Attachment, Entity, Named, Upper, compact, day, fragment_of, shapes, stamp
+from .files import SharedFile
+from .people import Star, User
+from .projects import Category, CustomField, IssueType, Project, Status, Version
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -48,6 +45,8 @@ class Change(Entity):
     attachment: tuple[int, str] | None = None
     attribute: tuple[int, int | str] | None = None
     notification: str | None = None
+    ids: tuple[str, str] | None = None
+    """What the feed gives for ``new`` and ``old``, where it does not give the names."""
 
     def shape(self) -> dict[str, Any]:
         attachment, attribute, notification = self.attachment, self.attribute, self.notification
@@ -61,14 +60,28 @@ class Change(Entity):
         }
 
     def activity_content(self) -> dict[str, Any]:
-        custom = self.attribute is not None
+        """In activities of issues. Names of milestones, versions and categories have a space before them."""
+        new, old = self.ids or (self.new or "", self.old or "")
+        if self.field in ("milestone", "version", "component") and not self.attribute:
+            new, old = (value and f" {value}" for value in (new, old))
         return {
             "field": f"attribute_{self.attribute[0]}" if self.attribute else self.field,
-            "field_text": self.field,
-            "new_value": self.new or "",
-            "old_value": self.old or "",
-            "type": "custom" if custom else "standard",
+            "new_value": new,
+            "old_value": old,
+            "type": "custom" if self.attribute else "standard",
         }
+
+    def bulk_content(self) -> dict[str, Any]:
+        """In activity 14: names without a space, days with slashes, no old value."""
+        new = self.ids[0] if self.ids else self.new or ""
+        if self.field in ("startDate", "limitDate"):
+            new = new.replace("-", "/")
+        return {"field": self.field, "new_value": new, "type": "standard"}
+
+    def pull_request_content(self) -> dict[str, Any]:
+        """In activities of pull requests."""
+        new, old = self.ids or (self.new or "", self.old or "")
+        return {"field": self.field, "new_value": new, "old_value": old}
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -193,7 +206,7 @@ class Comment(Entity):
     created: int
     updated: int
     stars: tuple[Star, ...] = ()
-    notifications: tuple[Notification, ...] = ()
+    notifications: tuple[Upper, ...] = ()
 
     def shape(self) -> dict[str, Any]:
         return {
@@ -202,7 +215,7 @@ class Comment(Entity):
             "issueId": self.issue.id,
             "content": self.content,
             # Old servers and some docs give null where there is no change log.
-            "changeLog": shapes(self.changes) if self.changes or self.id % 5 else None,
+            "changeLog": shapes(self.changes) if self.changes or self.id % 3 else None,
             "createdUser": fragment_of(self.created_user),
             "created": stamp(self.created),
             "updated": stamp(self.updated),

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .base import Entity, Shared, day, fragment_of, shapes, stamp
-
-if TYPE_CHECKING:
-    from .activities import Activity
-    from .documents import Document
-    from .files import SharedFile
-    from .git import Repository
-    from .issues import Issue
-    from .people import Team, User
-    from .wikis import Wiki
-
+from .base import Entity, Shared, Upper, day, fragment_of, shapes, stamp
+from .files import SharedFile
+from .people import Team, User
 
 USAGE_KINDS = ("issue", "wiki", "document", "file", "subversion", "git", "gitLFS", "pullRequest")
 
@@ -51,14 +43,14 @@ class Project(Shared):
     versions: list[Version] = field(default_factory=list)
     custom_fields: list[CustomField] = field(default_factory=list)
     webhooks: list[Webhook] = field(default_factory=list)
-    issues: list[Issue] = field(default_factory=list)
-    numbers: dict[int, Issue] = field(default_factory=dict)
-    wikis: dict[int, Wiki] = field(default_factory=dict)
-    documents: dict[str, Document] = field(default_factory=dict)
+    issues: list[Upper] = field(default_factory=list)
+    numbers: dict[int, Upper] = field(default_factory=dict)
+    wikis: dict[int, Upper] = field(default_factory=dict)
+    documents: dict[str, Upper] = field(default_factory=dict)
     files: dict[int, SharedFile] = field(default_factory=dict)
     paths: dict[str, SharedFile] = field(default_factory=dict)
-    repositories: list[Repository] = field(default_factory=list)
-    activities: list[Activity] = field(default_factory=list)
+    repositories: list[Upper] = field(default_factory=list)
+    activities: list[Upper] = field(default_factory=list)
     usage: dict[str, int] = field(default_factory=lambda: dict.fromkeys(USAGE_KINDS, 0))
 
     def shape(self) -> dict[str, Any]:
@@ -95,6 +87,7 @@ class Project(Shared):
             "projectLeaderCanEditProjectLeader": self.project_leader_can_edit_project_leader,
             "useWiki": self.use_wiki,
             "useFileSharing": self.use_file_sharing,
+            "useWikiTreeView": self.use_wiki_tree_view,
             "useSubversion": self.use_subversion,
             "useGit": self.use_git,
             "textFormattingRule": self.text_formatting_rule,
@@ -246,6 +239,7 @@ class CustomField(Entity):
     items: list[CustomItem] = field(default_factory=list)
     allow_add_item: bool = False
     allow_input: bool = False
+    version: int = 1
 
     def shape(self) -> dict[str, Any]:
         shape: dict[str, Any] = {
@@ -258,6 +252,7 @@ class CustomField(Entity):
             "useIssueType": bool(self.applicable_issue_types),
             "applicableIssueTypes": self.applicable_issue_types,
             "displayOrder": self.display_order,
+            "version": self.version,
         }
         if self.type_id == 3:
             shape |= {
@@ -285,16 +280,18 @@ class CustomField(Entity):
         return not self.applicable_issue_types or issue_type.id in self.applicable_issue_types
 
     def value_shape(self, value: Any, other: str | None) -> dict[str, Any]:
-        """This field inside an issue's ``customFields``."""
+        """This field inside an issue's ``customFields``. Where only ``otherValue`` is filled, ``value`` is null."""
         shown: Any = value
-        if self.type_id == 4:
+        if other is not None and not value:
+            shown = None
+        elif self.type_id == 4:
             shown = day(value)
         elif self.type_id in (5, 8):
             shown = fragment_of(value)
         elif self.type_id in (6, 7):
             shown = [item.fragment for item in value]
         shape = {"id": self.id, "fieldTypeId": self.type_id, "name": self.name, "value": shown}
-        if self.type_id >= 7:
+        if self.type_id >= 7 or other is not None:
             shape["otherValue"] = other
         return shape
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .base import Entity, fragment_of, shapes, stamp
-
-if TYPE_CHECKING:
-    from .base import Attachment, Tag
-    from .files import SharedFile
-    from .people import Star, User
-    from .projects import Project
+from .base import Attachment, Entity, Tag, fragment_of, shapes, stamp
+from .files import SharedFile
+from .people import Star, User
+from .projects import Project
 
 
 @dataclass(slots=True, eq=False, repr=False)
