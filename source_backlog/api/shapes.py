@@ -16,10 +16,13 @@ _NEEDED = (
 )
 _TREE = "documents/tree"
 # What answers with one object; everything else with a list.
-_WITH_ID = re.compile(r"^(users/myself|issues/[^/]+|wikis/[^/]+|documents/(?!tree$)[^/]+)$")
+_WITH_ID = re.compile(
+    r"^(users/myself|issues/(?!count$)[^/]+|wikis/[^/]+|documents/(?!tree$)[^/]+)$"
+    r"|^projects/[^/]+/git/repositories/[^/]+/pullRequests/[^/]+$"
+)
 _SINGLE = re.compile(
-    rf"{_WITH_ID.pattern}|^(space|space/(notification|diskUsage|licence)|rateLimit|{_TREE})$"
-    r"|^projects/[^/]+/git/repositories/[^/]+(/pullRequests/[^/]+)?$"
+    rf"{_WITH_ID.pattern}|^(space|space/(notification|diskUsage|licence)|rateLimit|issues/count|{_TREE})$"
+    r"|^projects/[^/]+/git/repositories/[^/]+$"
 )
 
 # Fields that hold an object, a list of objects with ids, or a list of objects without.

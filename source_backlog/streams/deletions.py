@@ -284,7 +284,7 @@ def deletions(entity: str, activity: Mapping[str, Any]) -> Iterator[Row]:
     project, creator = activity.get("project") or {}, activity.get("createdUser") or {}
     for identifier, key, name in named(entity, activity.get("content") or {}, project):
         if identifier is None:
-            LOGGER.warning(f"Activity {activity['id']} does not say which {entity.replace('_', ' ')} was deleted.")
+            LOGGER.warning(_unnamed(entity, activity))
             continue
         yield {
             "entity": entity,
@@ -324,6 +324,17 @@ def named(entity: str, content: Row, project: Row) -> Iterator[tuple[Any, str | 
         yield _inside(content, "reply"), None, None
     else:
         yield content.get("id"), None, content.get("name") or content.get("title")
+
+
+def _unnamed(entity: str, activity: Mapping[str, Any]) -> str:
+    text = f"Activity {activity['id']} does not say which {entity.replace('_', ' ')} was deleted."
+    document = (activity.get("content") or {}).get("id")
+    if not entity.startswith("document_comment") or document is None:
+        return text
+    return (
+        f"{text} All comments of document {document} are read again in this sync: rows of it in document_comments that "
+        "do not come again are gone."
+    )
 
 
 def _inside(content: Row, name: str) -> Any:
