@@ -249,8 +249,8 @@ def test_a_proxy_that_lets_nothing_through(
 def test_a_proxy_that_cannot_be_reached(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:{PASSWORD}@{address}")
     assert failed(emulator) == (
-        f"The proxy {address} could not be reached. Check HTTPS_PROXY. If {HOST} can be reached without the proxy, name "
-        "it in NO_PROXY."
+        f"The proxy {address} could not be reached. Check HTTPS_PROXY. If {HOST} can be reached without the proxy, "
+        "name it in NO_PROXY."
     )
 
 

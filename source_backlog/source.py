@@ -13,6 +13,7 @@ from airbyte_cdk.models import (
     ConfiguredAirbyteCatalog,
     FailureType,
     Status,
+    StreamDescriptor,
 )
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
@@ -38,6 +39,10 @@ ROLES = {1: "administrator", 2: "member", 3: "reporter", 4: "viewer", 5: "guest 
 ADMINISTRATOR, MAY_ONLY_ADD_ISSUES, MAY_ONLY_VIEW_ISSUES = 1, 3, 4
 
 QUEUED_RECORDS = 1_000
+
+NO_SUCH_STREAM = (
+    "There is no such stream in this version of the connector. Refresh the schema of the connection, or take it out."
+)
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -135,6 +140,7 @@ class SourceBacklog(YamlDeclarativeSource):
     ) -> Iterator[AirbyteMessage]:
         """The records and states of the selected streams; the last log line says what they cost."""
         self._only = self._selected = [configured.stream.name for configured in catalog.streams]
+        unknown = self._unknown_streams()
         failures: list[AirbyteErrorTraceMessage] = []
         try:
             for message in super().read(logger, config, catalog, state):
@@ -147,7 +153,10 @@ class SourceBacklog(YamlDeclarativeSource):
         except AirbyteTracedException as error:
             if not failures:
                 raise
-            raise summary(failures) from error
+            raise summary([*failures, *unknown]) from error
+        else:
+            if unknown:
+                raise summary(unknown)
         finally:
             self._only = None
             self.space.close()
@@ -156,6 +165,24 @@ class SourceBacklog(YamlDeclarativeSource):
                 f"Requests of this sync: {sent['read']} read, {sent['search']} search; "
                 f"{responses_of(self.space).replayed} more were answered with responses already received."
             )
+
+    def _unknown_streams(self) -> list[AirbyteErrorTraceMessage]:
+        """A failure, and a warning, for each selected stream that does not exist.
+
+        Why: the CDK leaves it out without a word, and the sync ends as if it had been read.
+        """
+        known = {one["name"] for one in self.resolved_manifest["streams"]}
+        unknown = [name for name in self._selected if name not in known]
+        for name in unknown:
+            LOGGER.warning(f"{name}: {NO_SUCH_STREAM}")
+        return [
+            AirbyteErrorTraceMessage(
+                message=NO_SUCH_STREAM,
+                failure_type=FailureType.config_error,
+                stream_descriptor=StreamDescriptor(name=name),
+            )
+            for name in unknown
+        ]
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the space answers the key, in one clean sentence if it does not."""

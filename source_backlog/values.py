@@ -31,7 +31,7 @@ def as_instant(value: Any) -> str | None:
             return datetime.fromtimestamp(seconds, UTC).strftime(STAMP)
         text = str(value)
         moment = datetime.fromisoformat(text)
-        if len(text) == 20 and text[10] == "T" and text[19] == "Z":
+        if len(text) == 20 and text[4] == text[7] == "-" and text[10] == "T" and text[19] == "Z":
             return text
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).strftime(STAMP)
     except (ValueError, OverflowError, OSError):
