@@ -1,7 +1,7 @@
 """The source: the manifest, run by the CDK, with one `Space` for all its streams."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -30,6 +30,7 @@ from source_backlog.api.limits import limits_of
 from source_backlog.api.responses import responses_of
 from source_backlog.changes.checkpoints import Checkpoints
 from source_backlog.changes.projects import MISSING
+from source_backlog.columns import DateColumns, Reader, date_columns
 from source_backlog.config import NormaliseDomain, check_config
 from source_backlog.disk import MAKE_ROOM, of_the_disk_in
 from source_backlog.space import Space, readers_of
@@ -68,6 +69,7 @@ class SourceBacklog(YamlDeclarativeSource):
         self._concurrent_source._queue.maxsize = QUEUED_RECORDS
         self._states = ConnectorStateManager(state)
         self._selected = [configured.stream.name for configured in catalog.streams] if catalog else []
+        self._schemas: dict[str, Callable[[], Mapping[str, Any]]] = {}
         self._only: Collection[str] | None = None
         self._checking = False
         self._discovering = False
@@ -99,7 +101,8 @@ class SourceBacklog(YamlDeclarativeSource):
             streams = super().streams(config)
         finally:
             manifest["streams"] = declared
-        keys = {one["name"]: one["primary_key"] for one in declared}
+        keys = self._keys()
+        self._schemas = {stream.name: stream.get_json_schema for stream in streams}
         return [self._with_checkpoints(stream, keys[stream.name]) for stream in streams]
 
     def _with_checkpoints(self, stream: AbstractStream, key: str | list[str]) -> AbstractStream:
@@ -142,8 +145,11 @@ class SourceBacklog(YamlDeclarativeSource):
         self._only = self._selected = [configured.stream.name for configured in catalog.streams]
         unknown = self._unknown_streams()
         failures: list[AirbyteErrorTraceMessage] = []
+        dates = self._date_columns(catalog)
         try:
             for message in super().read(logger, config, catalog, state):
+                if message.record is not None:
+                    dates.mend(message.record.stream, message.record.data)
                 if message.trace is not None and message.trace.error is not None:
                     failure = readable(message.trace.error)
                     if any(same(failure, other) for other in failures):
@@ -166,12 +172,28 @@ class SourceBacklog(YamlDeclarativeSource):
                 f"{responses_of(self.space).replayed} more were answered with responses already received."
             )
 
+    def _date_columns(self, catalog: ConfiguredAirbyteCatalog) -> DateColumns:
+        """The columns of dates: those of the schemas, and those that only the catalog knows, such as custom fields."""
+        selected = {configured.stream.name: configured.stream.json_schema for configured in catalog.streams}
+
+        def columns_of(stream: str) -> dict[str, Reader]:
+            own = self._schemas[stream]()
+            others = {
+                name: one for name, one in date_columns(selected[stream]).items() if name not in own["properties"]
+            }
+            return date_columns(own) | others
+
+        return DateColumns(columns_of, self._keys())
+
+    def _keys(self) -> dict[str, str | list[str]]:
+        return {one["name"]: one["primary_key"] for one in self.resolved_manifest["streams"]}
+
     def _unknown_streams(self) -> list[AirbyteErrorTraceMessage]:
         """A failure, and a warning, for each selected stream that does not exist.
 
         Why: the CDK leaves it out without a word, and the sync ends as if it had been read.
         """
-        known = {one["name"] for one in self.resolved_manifest["streams"]}
+        known = self._keys()
         unknown = [name for name in self._selected if name not in known]
         for name in unknown:
             LOGGER.warning(f"{name}: {NO_SUCH_STREAM}")

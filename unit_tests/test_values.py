@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_backlog.values import (
+    as_date,
     as_instant,
     as_text,
     date_time_columns,
@@ -42,6 +43,10 @@ STAMP = "%Y-%m-%dT%H:%M:%SZ"
         ("2026-01-31T09:00:00", "2026-01-31T09:00:00Z"),
         ("2026-01-31 09:00:00", "2026-01-31T09:00:00Z"),
         ("2026-01-31", "2026-01-31T00:00:00Z"),
+        ("2026/01/31", "2026-01-31T00:00:00Z"),
+        ("2026/01/31 18:00:00+09:00", "2026-01-31T09:00:00Z"),
+        ("0999-01-31", "0999-01-31T00:00:00Z"),
+        ("2024-W01-1T09:00:00Z", "2024-01-01T09:00:00Z"),
     ],
 )
 def test_a_time_of_any_form_becomes_an_instant_in_utc(value: Any, instant: str) -> None:
@@ -56,6 +61,11 @@ def test_a_time_of_any_form_becomes_an_instant_in_utc(value: Any, instant: str) 
         " ",
         "yesterday",
         "31/01/2026",
+        "2026/13/01",
+        "2026/1/31",
+        "0000-00-00T00:00:00Z",
+        "0000-00-00",
+        "0000/00/00",
         "2026-02-30",
         "2026-02-30T00:00:00Z",
         "2026-13-45T99:99:99Z",
@@ -78,6 +88,30 @@ def test_a_time_of_any_form_becomes_an_instant_in_utc(value: Any, instant: str) 
 )
 def test_what_is_no_time_is_none(value: Any) -> None:
     assert as_instant(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "date"),
+    [
+        ("2018-08-17", "2018-08-17"),
+        ("2018/08/17", "2018-08-17"),
+        ("2018-08-17T00:00:00Z", "2018-08-17"),
+        ("2018-08-17T23:30:00+09:00", "2018-08-17"),
+        ("2018-08-17T01:30:00+09:00", "2018-08-17"),
+        ("20180817", "2018-08-17"),
+        (1_534_464_000, "2018-08-17"),
+        (1_534_464_000_000, "2018-08-17"),
+        ("0000-00-00T00:00:00Z", None),
+        ("", None),
+        ("17/08/2018", None),
+        ("2018-02-30", None),
+        (True, None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_a_date_of_any_form_becomes_a_date(value: Any, date: str | None) -> None:
+    assert as_date(value) == date
 
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))
