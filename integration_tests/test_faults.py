@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import io
 import re
@@ -15,7 +16,7 @@ import pytest
 
 from integration_tests.commands import Output, assert_readable, command, quickly
 from integration_tests.emulator import Emulator
-from integration_tests.harness import differences
+from integration_tests.harness import configured, differences
 from source_backlog.api import responses
 from source_backlog.api.client import HOPELESS_AFTER
 
@@ -254,6 +255,40 @@ def test_a_stream_that_meets_a_full_disk_names_it(emulator: Emulator, monkeypatc
         "or name another folder in the environment variable TMPDIR."
     )
     assert {error["failure_type"] for error in output.errors} == {"config_error"}
+
+
+def without(emulator: Emulator, selected: list[str], *also: str) -> Output:
+    """A read whose catalog names streams that do not exist, in the place of copies of `priorities`."""
+    catalog = configured([*selected, *(["priorities"] * len(also))])
+    for stream, name in zip(catalog.streams[len(selected) :], also, strict=True):
+        stream.stream = dataclasses.replace(stream.stream, name=name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("integration_tests.commands.configured", lambda names: catalog)
+        return command("read", emulator.config(), streams=[])
+
+
+@pytest.mark.parametrize("selected", [["issues", "statuses"], []])
+def test_a_selected_stream_that_does_not_exist_is_named_and_a_failure(emulator: Emulator, selected: list[str]) -> None:
+    output = without(emulator, selected, "wiki_pages", "sprints")
+    said = (
+        "There is no such stream in this version of the connector. Refresh the schema of the connection, or take it "
+        "out."
+    )
+    assert output.logs("WARN") == [f"wiki_pages: {said}", f"sprints: {said}"]
+    for name in selected:
+        assert len(output.rows(name)) == len(emulator.truth(name))
+    assert output.status == 1
+    (end,) = output.errors
+    assert end["message"] == f"Not all streams were synced. wiki_pages, sprints: {said}"
+    assert end["failure_type"] == "config_error"
+
+
+def test_a_stream_that_does_not_exist_hides_no_other_failure(emulator: Emulator) -> None:
+    emulator.faults.add("/api/v2/priorities$", times=None)
+    output = without(emulator, ["priorities"], "sprints")
+    end = output.errors[-1]["message"]
+    assert "priorities: Backlog answered priorities with status 503." in end
+    assert "sprints: There is no such stream" in end
 
 
 def test_failures_of_several_kinds_are_told_apart_in_the_end(emulator: Emulator) -> None:

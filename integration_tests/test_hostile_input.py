@@ -311,6 +311,44 @@ def test_issues_of_odd_but_readable_shapes_are_all_read(
         assert {type(row["id"]) for row in output.rows("issues")} == {int}
 
 
+UNREADABLE = ["0000-00-00T00:00:00Z", "", "soon", 1e30, True, {"date": 1}]
+
+
+@pytest.mark.parametrize("value", UNREADABLE, ids=str)
+def test_a_column_of_dates_holds_only_dates(
+    emulator: Emulator, answers: Callable[..., Counter[str]], value: Any
+) -> None:
+    """In streams of all families; where nothing else is wrong, every row is there."""
+    columns = {
+        "/api/v2/issues$": ("dueDate", ["issues"]),
+        "/versions$": ("releaseDueDate", ["versions"]),
+        "/api/v2/space/licence$": ("limitDate", ["licence"]),
+        "/webhooks$": ("created", ["webhooks"]),
+        "/git/repositories$": ("pushedAt", ["git_repositories"]),
+    }
+    for path, (column, streams) in columns.items():
+        clean = command("read", emulator.config(), streams=streams)
+        answers(renamed(lambda entry, column=column: {**entry, column: value}), path)
+        output = command("read", emulator.config(), streams=streams)
+        (stream,) = streams
+        assert (output.status, output.errors) == (0, [])
+        rows = output.rows(stream)
+        assert len(rows) == len(clean.rows(stream)) > 0
+        assert {row.get(column) for row in rows} == {None}
+        if isinstance(value, str):
+            (line,) = output.logs("WARN")
+            assert line.startswith(f"{stream}: {column} of ")
+            assert f" is '{value}', which cannot be read as a date." in line
+
+
+def test_dates_of_other_forms_are_brought_into_one(emulator: Emulator, answers: Callable[..., Counter[str]]) -> None:
+    for value in ("2018/08/17", "2018-08-17", 1_534_464_000, 1_534_464_000_000, "2018-08-17T09:00:00.5+09:00"):
+        answers(renamed(lambda entry, value=value: {**entry, "dueDate": value}), "/api/v2/issues$")
+        output = command("read", emulator.config(), streams=["issues"])
+        assert {row["dueDate"] for row in output.rows("issues")} == {"2018-08-17T00:00:00Z"}
+        assert output.logs("WARN") == []
+
+
 BROKEN = {
     "half a surrogate pair": rb"cut \ud83c",
     "CESU-8": b"\xed\xa0\xbc\xed\xbe\x89",

@@ -24,7 +24,11 @@ LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost):(\d{1,5})")
 # A space lives on exactly one of these: https://developer.nulab.com/docs/backlog/api/2/get-issue-list
 SUFFIXES = (".backlog.jp", ".backlog.com", ".backlogtool.com")
 
-DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?")
+# A date of the calendar in ISO 8601, alone or with a time; the form has the same pattern.
+DATE = re.compile(
+    r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}"
+    r"(T[0-9]{2}(:?[0-9]{2}(:?[0-9]{2}([.,][0-9]+)?)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
+)
 # What can be sent in a header; keys and tokens are ASCII without blanks.
 SECRET = re.compile(r"[\x21-\x7e]+")
 
@@ -52,6 +56,12 @@ def host_of(domain: Any) -> Any:
     return re.split(r"[/?#]", text, maxsplit=1)[0].removesuffix(":443").rstrip(".")
 
 
+def date_of(typed: Any) -> Any:
+    """The date in what was typed: without blanks around it, in capitals. What is no date is returned as it is."""
+    text = typed.strip().upper() if isinstance(typed, str) else ""
+    return text if DATE.fullmatch(text) else typed
+
+
 def other_addresses(host: str) -> str:
     """The other two addresses that the space of `host` could have; empty for a host that is not Nulab's."""
     for suffix in SUFFIXES:
@@ -65,14 +75,16 @@ def other_addresses(host: str) -> str:
 class NormaliseDomain(ConfigTransformation):
     """Turns a pasted address into the host name that Airbyte's `allowedHosts` and the requests need.
 
-    Blanks around a pasted key or token go too. Why: the CDK's config transformations add, move and remove fields;
-    none edits a text.
+    Blanks around a date, a pasted key or a token go too. Why: the CDK's config transformations add, move and remove
+    fields; none edits a text.
     """
 
     def transform(self, config: MutableMapping[str, Any]) -> None:
         """Edit `config` in place; the stored config stays as it was typed, until a new token is stored with it."""
         if "domain" in config:
             config["domain"] = host_of(config["domain"])
+        if "start_date" in config:
+            config["start_date"] = date_of(config["start_date"])
         if isinstance(config.get("credentials"), Mapping):
             config["credentials"] = {
                 name: value.strip() if isinstance(value, str) else value
@@ -170,8 +182,9 @@ def _check_credentials(credentials: Any) -> None:
             raise _wrong(f"The {title} is not one that Backlog gives. Copy it again, whole and alone.")
 
 
-def _check_start_date(date: Any) -> None:
-    if date is None or date == "":
+def _check_start_date(typed: Any) -> None:
+    date = date_of(typed)
+    if date is None or (isinstance(date, str) and not date.strip()):
         return
     instant = as_instant(date) if isinstance(date, str) and DATE.fullmatch(date) else None
     try:

@@ -1,7 +1,7 @@
 """The source: the manifest, run by the CDK, with one `Space` for all its streams."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -33,16 +33,20 @@ from source_backlog.api.responses import responses_of
 from source_backlog.changes.checkpoints import Checkpoints
 from source_backlog.changes.projects import MISSING
 from source_backlog.changes.siblings import siblings_of, walking_together
+from source_backlog.columns import DateColumns, Reader, date_columns
 from source_backlog.config import NormaliseDomain, check_config
 from source_backlog.disk import MAKE_ROOM, of_the_disk_in
 from source_backlog.space import Space, readers_of
-from source_backlog.values import date_time_columns
 
 # roleType of a user: https://developer.nulab.com/docs/backlog/api/2/get-user-list
 ROLES = {1: "administrator", 2: "member", 3: "reporter", 4: "viewer", 5: "guest reporter", 6: "guest viewer"}
 ADMINISTRATOR, MAY_ONLY_ADD_ISSUES, MAY_ONLY_VIEW_ISSUES = 1, 3, 4
 
 QUEUED_RECORDS = 1_000
+
+NO_SUCH_STREAM = (
+    "There is no such stream in this version of the connector. Refresh the schema of the connection, or take it out."
+)
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -68,6 +72,7 @@ class SourceBacklog(YamlDeclarativeSource):
         self._concurrent_source._queue.maxsize = QUEUED_RECORDS
         self._states = ConnectorStateManager(state)
         self._selected = [configured.stream.name for configured in catalog.streams] if catalog else []
+        self._schemas: dict[str, Callable[[], Mapping[str, Any]]] = {}
         self._only: Collection[str] | None = None
         self._checking = False
         self._discovering = False
@@ -99,19 +104,13 @@ class SourceBacklog(YamlDeclarativeSource):
             streams = super().streams(config)
         finally:
             manifest["streams"] = declared
-        for stream in streams:
-            self._bind(stream)
+        for cursor in self.space.cursors.values():
+            cursor.bind(self._states, self._constructor.get_message_repository())
         together = walking_together(self.space.cursors.values())
         self.space.read_by(readers_of(declared, self._selected, together))
-        keys = {one["name"]: one["primary_key"] for one in declared}
+        keys = self._keys()
+        self._schemas = {stream.name: stream.get_json_schema for stream in streams}
         return [self._with_checkpoints(stream, keys[stream.name]) for stream in streams]
-
-    def _bind(self, stream: AbstractStream) -> None:
-        cursor: Checkpoints | None = self.space.cursors.get(stream.name)
-        if cursor is not None:
-            cursor.bind(self._states, self._constructor.get_message_repository())
-            if cursor.retriever is not None:
-                cursor.retriever.columns = date_time_columns(stream.get_json_schema())
 
     def _with_checkpoints(self, stream: AbstractStream, key: str | list[str]) -> AbstractStream:
         """`stream`, built anew around its `Checkpoints` if it has some.
@@ -152,9 +151,13 @@ class SourceBacklog(YamlDeclarativeSource):
     ) -> Iterator[AirbyteMessage]:
         """The records and states of the selected streams; the last log line says what they cost."""
         self._only = self._selected = [configured.stream.name for configured in catalog.streams]
+        unknown = self._unknown_streams()
         failures: list[AirbyteErrorTraceMessage] = []
+        dates = self._date_columns(catalog)
         try:
             for message in started_first(super().read(logger, config, catalog, state)):
+                if message.record is not None:
+                    dates.mend(message.record.stream, message.record.data)
                 if message.trace is not None and message.trace.error is not None:
                     failure = readable(message.trace.error)
                     if any(same(failure, other) for other in failures):
@@ -164,7 +167,10 @@ class SourceBacklog(YamlDeclarativeSource):
         except AirbyteTracedException as error:
             if not failures:
                 raise
-            raise summary(failures) from error
+            raise summary([*failures, *unknown]) from error
+        else:
+            if unknown:
+                raise summary(unknown)
         finally:
             self._only = None
             self.space.close()
@@ -173,6 +179,40 @@ class SourceBacklog(YamlDeclarativeSource):
                 f"Requests of this sync: {sent['read']} read, {sent['search']} search; "
                 f"{responses_of(self.space).replayed} more were answered with responses already received."
             )
+
+    def _date_columns(self, catalog: ConfiguredAirbyteCatalog) -> DateColumns:
+        """The columns of dates: those of the schemas, and those that only the catalog knows, such as custom fields."""
+        selected = {configured.stream.name: configured.stream.json_schema for configured in catalog.streams}
+
+        def columns_of(stream: str) -> dict[str, Reader]:
+            own = self._schemas[stream]()
+            others = {
+                name: one for name, one in date_columns(selected[stream]).items() if name not in own["properties"]
+            }
+            return date_columns(own) | others
+
+        return DateColumns(columns_of, self._keys())
+
+    def _keys(self) -> dict[str, str | list[str]]:
+        return {one["name"]: one["primary_key"] for one in self.resolved_manifest["streams"]}
+
+    def _unknown_streams(self) -> list[AirbyteErrorTraceMessage]:
+        """A failure, and a warning, for each selected stream that does not exist.
+
+        Why: the CDK leaves it out without a word, and the sync ends as if it had been read.
+        """
+        known = self._keys()
+        unknown = [name for name in self._selected if name not in known]
+        for name in unknown:
+            LOGGER.warning(f"{name}: {NO_SUCH_STREAM}")
+        return [
+            AirbyteErrorTraceMessage(
+                message=NO_SUCH_STREAM,
+                failure_type=FailureType.config_error,
+                stream_descriptor=StreamDescriptor(name=name),
+            )
+            for name in unknown
+        ]
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the space answers the key, in one clean sentence if it does not."""

@@ -1,6 +1,5 @@
 """Backlog's values as a warehouse wants them: instants, days, texts of values with several shapes."""
 
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,21 +17,38 @@ def as_instant(value: Any) -> str | None:
     """A time stamp in Backlog's own format, `2026-01-31T09:00:00Z`, or None when `value` is not a time.
 
     Backlog sends that format; numbers are taken as epoch seconds or, above 1e11, as milliseconds, and any other
-    ISO 8601 text is brought to UTC.
+    ISO 8601 text is brought to UTC. In a date of an activity slashes may stand: `2018/08/17`.
     """
     if isinstance(value, bool) or value is None:
         return None
     try:
         if isinstance(value, int | float):
             seconds = value / 1000 if abs(value) > 1e11 else value
-            return datetime.fromtimestamp(seconds, UTC).strftime(STAMP)
-        text = str(value)
+            return _stamp(datetime.fromtimestamp(seconds, UTC))
+        text = _with_hyphens(str(value))
         moment = datetime.fromisoformat(text)
-        if len(text) == 20 and text[10] == "T" and text[19] == "Z":
+        if len(text) == 20 and text[4] == text[7] == "-" and text[10] == "T" and text[19] == "Z":
             return text
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).strftime(STAMP)
+        return _stamp((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC))
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def as_date(value: Any) -> str | None:
+    """A date without a time, `2026-01-31`, or None when `value` is none. A text gives the day that stands in it."""
+    instant = as_instant(value)
+    if instant is None or not isinstance(value, str):
+        return instant and instant[:10]
+    return datetime.fromisoformat(_with_hyphens(value)).date().isoformat()
+
+
+def _with_hyphens(text: str) -> str:
+    return f"{text[:4]}-{text[5:7]}-{text[8:]}" if text[4:5] == text[7:8] == "/" else text
+
+
+def _stamp(moment: datetime) -> str:
+    # Not strftime, which writes the year 999 with three digits.
+    return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def later(one: str | None, other: str | None) -> str | None:
@@ -59,20 +75,6 @@ def as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return orjson.dumps(value).decode()
-
-
-def date_time_columns(schema: Mapping[str, Any]) -> list[str]:
-    """The top-level columns that a JSON schema declares as date-time."""
-    return [name for name, column in (schema.get("properties") or {}).items() if column.get("format") == "date-time"]
-
-
-def with_instants(row: Row, columns: Iterable[str]) -> Row:
-    """`row` with numbers in its date-time columns turned into instants (in place)."""
-    for column in columns:
-        value = row.get(column)
-        if value is not None and not isinstance(value, str):
-            row[column] = as_instant(value)
-    return row
 
 
 def under(row: Row, **parents: Any) -> Row:

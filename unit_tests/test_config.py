@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_backlog.config import NormaliseDomain, SpaceDomain, check_config, host_of, other_addresses
+from source_backlog.values import as_instant
 
 SECRET = "kEy-that-nobody-may-see"
 
@@ -230,6 +231,8 @@ OAUTH = {"auth_type": "oauth2.0", "client_id": "i", "client_secret": "s", "refre
         {"start_date": ""},
         {"start_date": "2024-01-01"},
         {"start_date": "2024-02-29T12:34:56Z"},
+        {"start_date": " "},
+        {"start_date": " 2024-01-01\n"},
         {"an_option_of_a_later_version": 1},
     ],
 )
@@ -275,12 +278,15 @@ def test_a_config_as_the_form_makes_it_is_accepted(more: dict[str, Any]) -> None
         ({"start_date": "2024-02-30T00:00:00Z"}, "is not a date"),
         ({"start_date": "2024-13-01"}, "is not a date"),
         ({"start_date": "2024-01-01T25:00:00Z"}, "is not a date"),
-        ({"start_date": "2024-01-01T00:00:00+09:00"}, "is not a date"),
+        ({"start_date": "2024-01-01 00:00"}, "is not a date"),
+        ({"start_date": "2024-01-01T00:00:00+99:00"}, "is not a date"),
+        ({"start_date": "２０２４-01-01"}, "is not a date"),
+        ({"start_date": "2999-01-01T00:00:00.5+09:00"}, "lies in the future"),
         ({"start_date": "yesterday"}, "is not a date"),
         ({"start_date": 20240101}, "is not a date"),
         ({"start_date": ["2024-01-01"]}, "is not a date"),
         ({"start_date": SECRET * 3}, "is not a date"),
-        ({"start_date": "2024-01-01\n"}, "is not a date"),
+        ({"start_date": "2024-01-01\n2024-01-02"}, "is not a date"),
     ],
 )
 def test_what_is_wrong_is_named_as_the_form_names_it(wrong: dict[str, Any], part: str) -> None:
@@ -294,3 +300,32 @@ def test_what_is_wrong_is_named_as_the_form_names_it(wrong: dict[str, Any], part
 def test_a_missing_domain_is_named() -> None:
     with pytest.raises(AirbyteTracedException, match="The Space Domain is missing"):
         check_config({"credentials": MINIMAL["credentials"]})
+
+
+# What was typed, and the same time in the connector's own form.
+DATES = {
+    "2024-01-02": "2024-01-02T00:00:00Z",
+    "20240102": "2024-01-02T00:00:00Z",
+    "2024-01-02T03:04:05Z": "2024-01-02T03:04:05Z",
+    "2024-01-02T03:04:05": "2024-01-02T03:04:05Z",
+    "2024-01-02T03:04Z": "2024-01-02T03:04:00Z",
+    "2024-01-02T03Z": "2024-01-02T03:00:00Z",
+    "2024-01-02T03:04:05.000Z": "2024-01-02T03:04:05Z",
+    "2024-01-02T03:04:05.123456789Z": "2024-01-02T03:04:05Z",
+    "2024-01-02T03:04:05,5Z": "2024-01-02T03:04:05Z",
+    "2024-01-02T03:04:05+09:00": "2024-01-01T18:04:05Z",
+    "2024-01-02T03:04:05.678-0130": "2024-01-02T04:34:05Z",
+    "2024-01-02T03:04+09": "2024-01-01T18:04:00Z",
+    "20240102T030405Z": "2024-01-02T03:04:05Z",
+    "2024-01-02t03:04:05z": "2024-01-02T03:04:05Z",
+    "  2024-01-02T03:04:05Z\t\n": "2024-01-02T03:04:05Z",
+}
+
+
+@pytest.mark.parametrize(("typed", "instant"), DATES.items())
+def test_a_start_date_may_be_spelt_in_every_way_of_iso_8601(config: dict[str, Any], typed: str, instant: str) -> None:
+    given = {**config, "start_date": typed}
+    check_config(given)
+    NormaliseDomain().transform(given)
+    check_config(given)
+    assert as_instant(given["start_date"]) == instant

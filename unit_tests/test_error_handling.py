@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+import certifi
 import pytest
 import requests
 import urllib3.exceptions
@@ -23,6 +24,7 @@ from source_backlog.api.errors import (
     reason_of,
 )
 from source_backlog.api.limits import limits_of
+from source_backlog.api.network import AUTHORITIES, proxy_of
 from source_backlog.space import Space
 
 SECRET = "kEy-that-nobody-may-see"
@@ -166,6 +168,13 @@ def within(outer: Exception, inner: Exception) -> Exception:
     return outer
 
 
+def unverified(code: int) -> ssl.SSLCertVerificationError:
+    """What OpenSSL says of a certificate; 10 is one that has expired."""
+    error = ssl.SSLCertVerificationError()
+    error.verify_code = code
+    return error
+
+
 REFUSED = urllib3.exceptions.NewConnectionError(None, "refused")  # type: ignore[arg-type]
 
 
@@ -186,6 +195,34 @@ REFUSED = urllib3.exceptions.NewConnectionError(None, "refused")  # type: ignore
         ),
         (within(requests.ConnectionError(), REFUSED), NoAnswer.UNREACHABLE),
         (within(requests.ConnectTimeout(), REFUSED), NoAnswer.UNREACHABLE),
+        (within(requests.exceptions.ProxyError(), REFUSED), NoAnswer.PROXY_UNREACHABLE),
+        (within(requests.exceptions.ProxyError(), urllib3.exceptions.TimeoutError()), NoAnswer.PROXY_UNREACHABLE),
+        (
+            within(
+                requests.exceptions.ProxyError(),
+                urllib3.exceptions.NameResolutionError("proxy", None, OSError()),  # type: ignore[arg-type]
+            ),
+            NoAnswer.PROXY_UNREACHABLE,
+        ),
+        (
+            within(requests.exceptions.ProxyError(), OSError("Tunnel connection failed: 407 Proxy Authentication")),
+            NoAnswer.PROXY_ASKS,
+        ),
+        (
+            within(requests.exceptions.ProxyError(), OSError("Tunnel connection failed: 403 Forbidden")),
+            NoAnswer.PROXY_REFUSES,
+        ),
+        (
+            within(requests.exceptions.ProxyError(), OSError("Tunnel connection failed: 502 Bad Gateway")),
+            NoAnswer.PROXY_FAILS,
+        ),
+        (requests.exceptions.InvalidProxyURL(), NoAnswer.PROXY_UNUSABLE),
+        (requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support."), NoAnswer.PROXY_UNUSABLE),
+        (within(requests.exceptions.SSLError(), unverified(20)), NoAnswer.UNKNOWN_AUTHORITY),
+        (within(requests.exceptions.SSLError(), unverified(18)), NoAnswer.UNKNOWN_AUTHORITY),
+        (within(requests.exceptions.SSLError(), unverified(10)), NoAnswer.UNVERIFIED),
+        (within(requests.exceptions.ProxyError(), unverified(19)), NoAnswer.UNKNOWN_AUTHORITY),
+        (OSError("Could not find a suitable TLS CA certificate bundle"), NoAnswer.UNREACHABLE),
         (requests.ConnectTimeout(), NoAnswer.TOO_SLOW),
         (requests.ReadTimeout(), NoAnswer.TOO_SLOW),
         (within(requests.ConnectionError(), urllib3.exceptions.TimeoutError()), NoAnswer.TOO_SLOW),
@@ -373,7 +410,6 @@ POOL = f"HTTPSConnectionPool(host='acme.backlog.jp', port=443): Max retries exce
         (requests.exceptions.ChunkedEncodingError, "The answer of acme.backlog.jp to issues broke off."),
         (requests.exceptions.ContentDecodingError, "The answer of acme.backlog.jp to issues broke off."),
         (requests.exceptions.ConnectionError, "Could not reach acme.backlog.jp for issues."),
-        (requests.exceptions.ProxyError, "Could not reach acme.backlog.jp for issues."),
         (requests.exceptions.RequestException, "Could not reach acme.backlog.jp for issues."),
     ],
 )
@@ -389,6 +425,49 @@ def test_a_network_failure_is_tried_again_and_shows_neither_url_nor_query(
         assert message.startswith(part)
     assert "projectId" not in message
     assert "HTTPSConnectionPool" not in message
+
+
+@pytest.mark.parametrize(
+    ("variables", "error", "reason"),
+    [
+        ({"REQUESTS_CA_BUNDLE": "/none.pem"}, OSError("invalid path"), NoAnswer.NO_AUTHORITIES),
+        ({"SSL_CERT_FILE": "/none.pem"}, requests.exceptions.SSLError(), NoAnswer.NO_AUTHORITIES),
+        ({"SSL_CERT_FILE": "/none.pem"}, requests.ConnectTimeout(), NoAnswer.TOO_SLOW),
+        ({"SSL_CERT_FILE": ""}, requests.exceptions.SSLError(), NoAnswer.INSECURE),
+        ({"SSL_CERT_FILE": certifi.where()}, requests.exceptions.SSLError(), NoAnswer.INSECURE),
+    ],
+)
+def test_a_file_of_certificates_that_cannot_be_used_is_the_reason(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], error: Exception, reason: NoAnswer
+) -> None:
+    for name in AUTHORITIES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert reason_of(error) is reason
+
+
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("http://me:pass%40word@proxy.example.com:8080", "proxy.example.com:8080"),
+        ("proxy.example.com:8080", "proxy.example.com:8080"),
+        ("me:password@proxy.example.com", "proxy.example.com"),
+        ("http://proxy.example.com:port", ""),
+        ("", ""),
+    ],
+)
+def test_a_message_about_a_proxy_shows_no_password(monkeypatch: pytest.MonkeyPatch, proxy: str, shown: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    assert proxy_of("https://acme.backlog.jp/api/v2/space") == shown
+    monkeypatch.setenv("NO_PROXY", "backlog.jp")
+    assert proxy_of("https://acme.backlog.jp/api/v2/space") == ""
+
+
+def test_a_status_407_is_of_the_proxy(handler: BacklogErrorHandler, response: Answer) -> None:
+    resolution = handler.interpret_response(response(407, HTML))
+    assert (resolution.response_action, resolution.failure_type) == (ResponseAction.FAIL, CONFIG)
+    assert assert_sentence(resolution).startswith("The proxy asks for a user and a password (status 407).")
 
 
 def test_nothing_at_all_is_tried_again(handler: BacklogErrorHandler) -> None:

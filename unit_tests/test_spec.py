@@ -1,5 +1,6 @@
 """The form that a user fills in: whole, in order, with the secrets marked and defaults for all but domain and key."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Type
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
+from source_backlog.config import DATE
 from source_backlog.source import SourceBacklog
 
 Row = dict[str, Any]
@@ -174,3 +176,24 @@ def test_links_are_https(form: Row) -> None:
     for path, prop in properties(form):
         description = prop.get("description", "")
         assert description.count("href=") == description.count('href="https://'), path
+
+
+DATES = ["2024-01-02", "20240102", "2024-01-02T03:04:05Z", "2024-01-02T03:04", "2024-01-02T03:04:05.123456789Z"]
+DATES += ["2024-01-02T03:04:05,5+09:00", "2024-01-02T03:04-0130", "20240102T030405+09", "2024-01-02t03:04:05z"]
+NO_DATES = [
+    "",
+    "x",
+    "2024",
+    "2024-01-01 00:00",
+    "01/02/2024",
+    "2024-1-1",
+    "2024-01-01T00:00:00+",
+    "2024-01-01Z",
+    "T03:04",
+]
+
+
+@pytest.mark.parametrize("typed", [*DATES, *(f" {date}\n" for date in DATES), *NO_DATES])
+def test_the_pattern_of_a_start_date_is_that_of_the_code(form: Row, typed: str) -> None:
+    allowed = re.search(form["properties"]["start_date"]["pattern"], typed)
+    assert bool(allowed) == bool(DATE.fullmatch(typed.strip().upper())) == (typed not in NO_DATES)

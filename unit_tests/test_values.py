@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_backlog.values import (
+    as_date,
     as_instant,
     as_text,
-    date_time_columns,
     day_before,
     later,
     not_in_the_future,
     under,
-    with_instants,
 )
 
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
@@ -40,6 +39,10 @@ STAMP = "%Y-%m-%dT%H:%M:%SZ"
         ("2026-01-31T09:00:00", "2026-01-31T09:00:00Z"),
         ("2026-01-31 09:00:00", "2026-01-31T09:00:00Z"),
         ("2026-01-31", "2026-01-31T00:00:00Z"),
+        ("2026/01/31", "2026-01-31T00:00:00Z"),
+        ("2026/01/31 18:00:00+09:00", "2026-01-31T09:00:00Z"),
+        ("0999-01-31", "0999-01-31T00:00:00Z"),
+        ("2024-W01-1T09:00:00Z", "2024-01-01T09:00:00Z"),
     ],
 )
 def test_a_time_of_any_form_becomes_an_instant_in_utc(value: Any, instant: str) -> None:
@@ -54,6 +57,11 @@ def test_a_time_of_any_form_becomes_an_instant_in_utc(value: Any, instant: str) 
         " ",
         "yesterday",
         "31/01/2026",
+        "2026/13/01",
+        "2026/1/31",
+        "0000-00-00T00:00:00Z",
+        "0000-00-00",
+        "0000/00/00",
         "2026-02-30",
         "2026-02-30T00:00:00Z",
         "2026-13-45T99:99:99Z",
@@ -76,6 +84,30 @@ def test_a_time_of_any_form_becomes_an_instant_in_utc(value: Any, instant: str) 
 )
 def test_what_is_no_time_is_none(value: Any) -> None:
     assert as_instant(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "date"),
+    [
+        ("2018-08-17", "2018-08-17"),
+        ("2018/08/17", "2018-08-17"),
+        ("2018-08-17T00:00:00Z", "2018-08-17"),
+        ("2018-08-17T23:30:00+09:00", "2018-08-17"),
+        ("2018-08-17T01:30:00+09:00", "2018-08-17"),
+        ("20180817", "2018-08-17"),
+        (1_534_464_000, "2018-08-17"),
+        (1_534_464_000_000, "2018-08-17"),
+        ("0000-00-00T00:00:00Z", None),
+        ("", None),
+        ("17/08/2018", None),
+        ("2018-02-30", None),
+        (True, None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_a_date_of_any_form_becomes_a_date(value: Any, date: str | None) -> None:
+    assert as_date(value) == date
 
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))
@@ -156,26 +188,6 @@ def test_a_stamp_of_the_future_is_none() -> None:
 )
 def test_a_value_of_any_shape_becomes_text(value: Any, text: Any) -> None:
     assert as_text(value) == text
-
-
-def test_only_the_numbers_of_date_time_columns_change() -> None:
-    schema = {
-        "properties": {
-            "updated": {"type": ["null", "string"], "format": "date-time"},
-            "created": {"type": "string", "format": "date-time"},
-            "dueDate": {"type": "string", "format": "date-time"},
-            "id": {"type": "integer"},
-        }
-    }
-    columns = date_time_columns(schema)
-    assert columns == ["updated", "created", "dueDate"]
-    row = with_instants({"updated": 1_769_850_000_000, "created": None, "dueDate": "2026-01-31", "id": 5}, columns)
-    assert row == {"updated": "2026-01-31T09:00:00Z", "created": None, "dueDate": "2026-01-31", "id": 5}
-
-
-@pytest.mark.parametrize("schema", [{}, {"properties": None}, {"properties": {}}])
-def test_a_schema_without_columns_has_no_date_time_columns(schema: Any) -> None:
-    assert date_time_columns(schema) == []
 
 
 def test_the_columns_of_parents_replace_no_value_of_backlog() -> None:

@@ -20,6 +20,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_backlog.api.bodies import as_edited, body_of, read_body
 from source_backlog.api.errors import API, BacklogErrorHandler, path_of
 from source_backlog.api.limits import limits_of
+from source_backlog.api.network import authorities
 from source_backlog.api.oauth import RotatingTokens
 from source_backlog.api.responses import responses_of
 from source_backlog.space import Space, endpoint_of
@@ -71,7 +72,7 @@ class BacklogSession(requests.Session):
         stream = kwargs.pop("stream", False)
         authorise: Callable[[], Mapping[str, str]] = kwargs.pop("authorise", dict)
         if not self._space.quick:
-            self._space.once("rate limit", lambda: self._learn_the_limits(request, authorise()))
+            self._space.once("rate limit", lambda: self._learn_the_limits(request, authorise(), kwargs))
         url = str(request.url)
         response = None
         self._limits.acquire(url, at_once=self._space.quick)
@@ -85,13 +86,15 @@ class BacklogSession(requests.Session):
             self._limits.release(url, response)
         return response
 
-    def _learn_the_limits(self, request: requests.PreparedRequest, header: Mapping[str, str]) -> None:
+    def _learn_the_limits(
+        self, request: requests.PreparedRequest, header: Mapping[str, str], settings: Mapping[str, Any]
+    ) -> None:
         # If this fails, so does the first request, and it says why.
         first = request.copy()
         first.headers.update(header)
         first.url = f"{str(request.url).split(API, 1)[0]}{API}rateLimit"
         try:
-            response = super().send(first, timeout=30, allow_redirects=False)
+            response = super().send(first, **{**settings, "timeout": 30})
             self._limits.sent["read"] += 1
             if response.ok:
                 self._limits.learn(body_of(response))
@@ -261,13 +264,14 @@ class BacklogClient:
 
     def _send(
         self, url: str, params: Mapping[str, Any], stream: bool
-    ) -> tuple[requests.PreparedRequest, requests.Response | None, requests.RequestException | None]:
+    ) -> tuple[requests.PreparedRequest, requests.Response | None, OSError | None]:
         began = time.monotonic()
         request = self._session.prepare_request(requests.Request("GET", url, params=dict(params)))
-        settings = self._session.merge_environment_settings(request.url, {}, stream, None, None)
+        settings = self._session.merge_environment_settings(request.url, {}, stream, authorities(), None)
         try:
             response = self._session.send(request, timeout=self._timeout, authorise=self._header, **settings)
-        except requests.RequestException as error:
+        except OSError as error:
+            # Not only the exceptions of `requests`, which are OSErrors: a file of certificates may be missing.
             LOGGER.debug(f"GET {path_of(url)} {dict(params)}: {type(error).__name__}")
             return request, None, error
         # Neither headers nor bodies: the first hold the key, the second the data.

@@ -23,6 +23,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import (
 from source_backlog.api.bodies import TooLarge, is_empty, mark_edited, mark_missing, mended_in
 from source_backlog.api.bodies import body_of as body_of
 from source_backlog.api.limits import limits_of
+from source_backlog.api.network import proxy_of, unusable_authorities
 from source_backlog.api.shapes import Misshapen, fit, has_id, is_single
 from source_backlog.config import other_addresses
 from source_backlog.space import Space
@@ -83,6 +84,7 @@ class Meaning(Enum):
     UNAUTHENTICATED = auto()
     MISSING = auto()
     REJECTED = auto()
+    PROXY_ASKS = auto()
 
 
 class _Any:
@@ -104,6 +106,7 @@ _MEANINGS: tuple[tuple[Container[int], Container[int | None], Meaning], ...] = (
     (_ANY, (MFA_REQUIRED,), Meaning.NEEDS_MFA),
     (_ANY, (LICENCE, UNAUTHORIZED_OPERATION), Meaning.REFUSED),
     ((402, 403), (None,), Meaning.REFUSED),
+    ((407,), _ANY, Meaning.PROXY_ASKS),
     ((401,), _ANY, Meaning.UNAUTHENTICATED),
     ((404,), _ANY, Meaning.MISSING),
     (_ANY, (NO_RESOURCE,), Meaning.MISSING),
@@ -118,12 +121,13 @@ def meaning_of(status: int, code: int | None) -> Meaning:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a message may name: the host, the path below the API ("" when it is not known), and what was answered."""
+    """What a message may name: host, path below the API ("" when it is not known), what was answered, and the proxy."""
 
     host: str
     path: str
     status: int = 0
     said: str = ""
+    proxy: str = ""
 
 
 # What follows from the meanings that depend on nothing else.
@@ -151,6 +155,7 @@ _RESOLUTIONS: dict[Meaning, Callable[[Asked], ErrorResolution]] = {
         "The Backlog space requires two-factor authentication, and the user of this key has not set it up. Set it up "
         "for that user, then try again."
     ),
+    Meaning.PROXY_ASKS: lambda asked: _proxy_asks(asked),
     Meaning.REJECTED: lambda asked: _our_mistake(
         f"Backlog rejected the request {asked.path} with status {asked.status}: {asked.said or 'no reason given'}."
     ),
@@ -162,6 +167,13 @@ class NoAnswer(Enum):
 
     TOO_LARGE = auto()
     UNVERIFIED = auto()
+    UNKNOWN_AUTHORITY = auto()
+    NO_AUTHORITIES = auto()
+    PROXY_ASKS = auto()
+    PROXY_REFUSES = auto()
+    PROXY_FAILS = auto()
+    PROXY_UNREACHABLE = auto()
+    PROXY_UNUSABLE = auto()
     UNKNOWN_HOST = auto()
     TOO_SLOW = auto()
     INSECURE = auto()
@@ -169,10 +181,16 @@ class NoAnswer(Enum):
     UNREACHABLE = auto()
 
 
+# Of OpenSSL: self-signed, signed by an authority that is not trusted, or with a part of the chain missing.
+_UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
+# What Python says when a proxy does not let a connection through.
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
 # The exception, the exceptions within it, reason. The first row that fits counts.
 _REASONS: tuple[tuple[tuple[type[BaseException], ...], tuple[type[BaseException], ...], NoAnswer], ...] = (
     ((TooLarge,), (), NoAnswer.TOO_LARGE),
     ((), (ssl.SSLCertVerificationError,), NoAnswer.UNVERIFIED),
+    ((requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema), (), NoAnswer.PROXY_UNUSABLE),
+    ((requests.exceptions.ProxyError,), (urllib3.exceptions.ProxyError,), NoAnswer.PROXY_UNREACHABLE),
     ((), (urllib3.exceptions.NameResolutionError,), NoAnswer.UNKNOWN_HOST),
     # urllib3 counts a refused connection among the time-outs.
     ((), (urllib3.exceptions.NewConnectionError,), NoAnswer.UNREACHABLE),
@@ -189,10 +207,29 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], tuple[type[BaseException]
 def reason_of(error: BaseException | None) -> NoAnswer:
     """Why a request has ended with `error` and not with an answer."""
     causes = list(_causes(error))
+    if special := _special_reason(causes):
+        return special
     for outer, inner, reason in _REASONS:
         if isinstance(error, outer) or any(isinstance(cause, inner) for cause in causes):
             return reason
     return NoAnswer.UNREACHABLE
+
+
+def _special_reason(causes: list[BaseException]) -> NoAnswer | None:
+    """The reason where the class of an exception does not tell it."""
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError) and getattr(cause, "verify_code", 0) in _UNKNOWN_AUTHORITY:
+            return NoAnswer.UNKNOWN_AUTHORITY
+        if tunnel := _TUNNEL.match(str(cause)):
+            status = int(tunnel[1])
+            if status == 407:
+                return NoAnswer.PROXY_ASKS
+            return NoAnswer.PROXY_REFUSES if status < 500 else NoAnswer.PROXY_FAILS
+    secured = any(isinstance(cause, ssl.SSLError | requests.exceptions.SSLError) for cause in causes)
+    # `requests` has no exception of its own for a file that is not there.
+    if (secured or (causes and type(causes[0]) is OSError)) and unusable_authorities():
+        return NoAnswer.NO_AUTHORITIES
+    return None
 
 
 _CHECK_NETWORK = "Check the space domain and the network between Airbyte and Backlog."
@@ -201,6 +238,33 @@ _WITHOUT_ANSWER: dict[NoAnswer, Callable[[Asked], ErrorResolution]] = {
     NoAnswer.UNVERIFIED: lambda asked: _config_error(
         f"The certificate of {asked.host} could not be verified. {domain_hint(asked.host)} A server of your own needs "
         "a certificate of a public authority."
+    ),
+    NoAnswer.UNKNOWN_AUTHORITY: lambda asked: _config_error(
+        f"The certificate of {asked.host} could not be verified. Its authority is not known here. If your network "
+        "inspects TLS, or if the server is your own, put the certificate of that authority into a file, and name the "
+        f"file in REQUESTS_CA_BUNDLE or SSL_CERT_FILE. Otherwise {domain_hint(asked.host, 'check')}"
+    ),
+    NoAnswer.NO_AUTHORITIES: lambda asked: _config_error(
+        f"{unusable_authorities()} Without it no certificate can be verified."
+    ),
+    NoAnswer.PROXY_ASKS: lambda asked: _proxy_asks(asked),
+    NoAnswer.PROXY_REFUSES: lambda asked: _config_error(
+        f"{_proxy(asked)} does not let requests through to {asked.host}. Have the host allowed there. If it can be "
+        "reached without the proxy, name it in NO_PROXY."
+    ),
+    NoAnswer.PROXY_FAILS: lambda asked: _retry(
+        f"{_proxy(asked)} could not reach {asked.host}. Check the space domain, and the proxy. If Backlog can be "
+        "reached without the proxy, name its host in NO_PROXY."
+    ),
+    NoAnswer.PROXY_UNREACHABLE: lambda asked: ErrorResolution(
+        ResponseAction.RETRY,
+        FailureType.config_error,
+        f"{_proxy(asked)} could not be reached. Check HTTPS_PROXY. If {asked.host} can be reached without the proxy, "
+        "name it in NO_PROXY.",
+    ),
+    NoAnswer.PROXY_UNUSABLE: lambda asked: _config_error(
+        "HTTPS_PROXY names no proxy that can be used. It has to be the host and the port of an HTTP proxy, such as "
+        "proxy.example.com:8080."
     ),
     NoAnswer.UNKNOWN_HOST: lambda asked: _retry(
         f"There is no host {asked.host}, or its name could not be resolved. {domain_hint(asked.host)}"
@@ -216,6 +280,15 @@ _WITHOUT_ANSWER: dict[NoAnswer, Callable[[Asked], ErrorResolution]] = {
         f"Could not reach {asked.host}{_with(' for ', asked.path)}. {_CHECK_NETWORK}"
     ),
 }
+
+
+def without_answer(error: Exception | None, host: str) -> ErrorResolution:
+    """What to do about a request that has ended with `error`; `host` is its host, if the error does not name it."""
+    request = getattr(error, "request", None)
+    url = (request.url if request is not None else None) or ""
+    host = urlsplit(url).hostname or host
+    asked = Asked(host, path_of(url), proxy=proxy_of(url or f"https://{host}/"))
+    return _WITHOUT_ANSWER[reason_of(error)](asked)
 
 
 @dataclass
@@ -249,13 +322,7 @@ class BacklogErrorHandler(ErrorHandler):
         """What to do with a response, or with the exception that took its place."""
         if isinstance(response, requests.Response):
             return self._interpret(response)
-        return self._interpret_failure(response)
-
-    def _interpret_failure(self, error: Exception | None) -> ErrorResolution:
-        request = getattr(error, "request", None)
-        url = request.url if request is not None else None
-        host = urlsplit(url or "").hostname or self._host
-        return _WITHOUT_ANSWER[reason_of(error)](Asked(host, path_of(url)))
+        return without_answer(response, self._host)
 
     def _interpret(self, response: requests.Response) -> ErrorResolution:
         status = response.status_code
@@ -271,7 +338,7 @@ class BacklogErrorHandler(ErrorHandler):
             return self._unauthenticated()
         if meaning is Meaning.MISSING:
             return self._missing(path, said)
-        return _RESOLUTIONS[meaning](Asked(self._host, path, status, said))
+        return _RESOLUTIONS[meaning](Asked(self._host, path, status, said, proxy_of(response.url)))
 
     def _interpret_success(self, response: requests.Response, path: str) -> ErrorResolution:
         if DOWNLOAD.search(path):
@@ -419,3 +486,15 @@ def _our_mistake(message: str) -> ErrorResolution:
 
 def _with(word: str, path: str) -> str:
     return word + path if path else ""
+
+
+def _proxy(asked: Asked) -> str:
+    return f"The proxy {asked.proxy}" if asked.proxy else "The proxy"
+
+
+def _proxy_asks(asked: Asked) -> ErrorResolution:
+    return _config_error(
+        f"{_proxy(asked)} asks for a user and a password (status 407). Write them into HTTPS_PROXY before the host, "
+        f"as in user:password@proxy.example.com:8080. If {asked.host} can be reached without the proxy, name it in "
+        "NO_PROXY."
+    )

@@ -11,10 +11,12 @@ import requests
 from airbyte_cdk.config_observation import emit_configuration_as_airbyte_control_message
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.api.errors import domain_hint
+from source_backlog.api.errors import domain_hint, without_answer
+from source_backlog.api.network import authorities
 from source_backlog.config import LOOPBACK
 from source_backlog.values import STAMP, as_instant
 
@@ -94,19 +96,31 @@ class RotatingTokens(DeclarativeAuthenticator):
         url = f"{'http' if LOOPBACK.fullmatch(host) else 'https'}://{host}/api/v2/oauth2/token"
         fields = ("client_id", "client_secret", "refresh_token")
         form = {"grant_type": "refresh_token", **{name: self._credentials.get(name) for name in fields}}
+        unanswered: ErrorResolution | None = None
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                response = requests.post(url, data=form, timeout=TIMEOUT_SECONDS, allow_redirects=False)
+                response = requests.post(
+                    url, data=form, timeout=TIMEOUT_SECONDS, allow_redirects=False, verify=authorities()
+                )
+                unanswered = None
                 answer = _object_of(response)
                 if response.ok and isinstance(answer.get("access_token"), str) and answer["access_token"]:
                     return answer
                 if 300 <= response.status_code < 500 and response.status_code not in (408, 429):
                     raise self._refused(host, response.status_code, answer)
-            except requests.RequestException:
-                # The exception may show the request; what the user can do is the same for all of them.
-                pass
+            except OSError as error:
+                # The exception may show the request.
+                unanswered = without_answer(error, host)
+                if unanswered.response_action == ResponseAction.FAIL:
+                    break
             if attempt < ATTEMPTS:
                 time.sleep(2 ** (attempt - 1))
+        if unanswered is not None and unanswered.failure_type == FailureType.config_error:
+            raise AirbyteTracedException(
+                message=unanswered.error_message,
+                internal_message="No answer from oauth2/token.",
+                failure_type=FailureType.config_error,
+            )
         raise AirbyteTracedException(
             message=f"{host} did not renew the OAuth access token. Try again later.",
             internal_message="No token from oauth2/token.",

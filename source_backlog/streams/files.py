@@ -26,7 +26,7 @@ from source_backlog.streams.documents import ids_in
 from source_backlog.streams.finder import Finder
 from source_backlog.streams.objects import ObjectRetriever, found
 from source_backlog.streams.rows import children
-from source_backlog.values import STAMP, Row, as_instant, date_time_columns, day_before, later, with_instants
+from source_backlog.values import STAMP, Row, as_instant, day_before, later
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -95,14 +95,13 @@ class FileRetriever(ObjectRetriever):
         A partition that cannot be read to its end keeps what it has fetched and its position: see `BacklogRetriever`.
         """
         partition = stream_slice or StreamSlice(partition={}, cursor_slice={})
-        columns = date_time_columns(records_schema)
         before: FilesPosition = self.position(partition)
         progress = FileProgress(before, self.stamp, self.partition_router.cursor_field)
         saved = time.monotonic()
         try:
             for row, fetched in self.api_budget.ahead(self.fetch, self.wanted(partition, progress)):
                 if isinstance(fetched, AirbyteRecordMessageFileReference):
-                    yield Record(with_instants({**row}, columns), self.name, partition, fetched)
+                    yield Record({**row}, self.name, partition, fetched)
                 refused = fetched is False and not self.is_removed(row, partition["projectId"])
                 progress.note(row, missed=fetched is None, refused=refused)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS + progress.count / FILES_PER_SECOND_OF_PAUSE:

@@ -19,7 +19,7 @@ from source_backlog.streams.custom_fields import with_columns
 from source_backlog.streams.finder import Finder, Reader
 from source_backlog.streams.retriever import BacklogRetriever, place
 from source_backlog.streams.rows import MAKE
-from source_backlog.values import TOMBSTONE, Row, date_time_columns, with_instants
+from source_backlog.values import TOMBSTONE, Row
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -96,8 +96,6 @@ class ObjectRetriever(BacklogRetriever):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
-        # The date-time columns of the stream; what is read for it by a sibling has to know them too.
-        self.columns: list[str] = []
         self.partition_router.retriever = self
         self.partition_router.group = self.group
 
@@ -113,12 +111,11 @@ class ObjectRetriever(BacklogRetriever):
 
         See `BacklogRetriever.read_records`.
         """
-        self.columns = date_time_columns(records_schema)
         partition = stream_slice or StreamSlice(partition={}, cursor_slice={})
         team = self.partition_router.team(partition.partition)
         try:
             for member, row in self.walk(partition, team):
-                yield Record(with_instants(row, member.columns), member.name, partition)
+                yield Record(row, member.name, partition)
         except Unreadable:
             names = ", ".join(member.name for member in team.members)
             LOGGER.warning(f"{names}: {place(partition)} is not readable to its end; the next sync tries again.")

@@ -15,7 +15,7 @@ from source_backlog.changes.checkpoints import Checkpoints
 from source_backlog.changes.paging import Unreadable
 from source_backlog.changes.position import ObjectsPosition, Position
 from source_backlog.space import Space
-from source_backlog.values import Row, date_time_columns, with_instants
+from source_backlog.values import Row
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -51,11 +51,10 @@ class BacklogRetriever(Retriever):
 
         A partition that cannot be read, or not to its end, keeps its position: the next sync takes it up there.
         """
-        columns = date_time_columns(records_schema)
         partition = stream_slice or StreamSlice(partition={}, cursor_slice={})
         try:
             for row in self.rows(partition):
-                yield Record(with_instants(row, columns), self.name, partition)
+                yield Record(row, self.name, partition)
         except Unreadable:
             LOGGER.warning(f"{self.name}: {place(partition)} is not readable to its end; the next sync tries again.")
 
