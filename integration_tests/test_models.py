@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-pytest.importorskip("airbyte", reason="PyAirbyte (the extra `warehouse`) is not installed")
-pytest.importorskip("dbt.adapters.duckdb", reason="dbt-duckdb (the extra `demo`) is not installed")
-duckdb = pytest.importorskip("duckdb")
+from integration_tests.emulator import Emulator
+from integration_tests.warehouse import needs
 
-from integration_tests.emulator import Emulator  # noqa: E402
+needs("airbyte", "PyAirbyte (the extra `warehouse`) is not installed")
+needs("dbt-duckdb", "dbt-duckdb (the extra `demo`) is not installed")
+duckdb = pytest.importorskip("duckdb")
 
 pytestmark = pytest.mark.slow
 

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("airbyte", reason="PyAirbyte (the extra `warehouse`) is not installed")
-
-import duckdb
-
 from integration_tests.emulator import Emulator, Request
-from integration_tests.postgresql import PASSWORD, postgresql, query
+from integration_tests.warehouse import needs
+
+needs("airbyte", "PyAirbyte (the extra `warehouse`) is not installed")
+
+import duckdb  # noqa: E402
+
+from integration_tests.postgresql import PASSWORD, postgresql, query  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -175,7 +177,7 @@ for _ in range(2):
 
 
 def test_dagster_calls_pyairbyte(emulator: Emulator, tmp_path: Path) -> None:
-    pytest.importorskip("dagster")
+    needs("dagster", "dagster is not installed")
     (tmp_path / "definitions.py").write_text(recipe("Airflow or Dagster", "python"))
     (tmp_path / "twice.py").write_text(TWICE)
     environment = {"BACKLOG_DOMAIN": emulator.config()["domain"], "BACKLOG_API_KEY": emulator.api_key()}

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("airbyte", reason="PyAirbyte (the extra `warehouse`) is not installed")
-duckdb = pytest.importorskip("duckdb", reason="DuckDB comes with PyAirbyte")
+from integration_tests.emulator import Emulator
+from integration_tests.warehouse import STREAMS, Command, change, compare, live_through, needs
 
-from integration_tests.emulator import Emulator  # noqa: E402
-from integration_tests.warehouse import STREAMS, Command, change, compare, live_through  # noqa: E402
+needs("airbyte", "PyAirbyte (the extra `warehouse`) is not installed")
+duckdb = pytest.importorskip("duckdb", reason="DuckDB comes with PyAirbyte")
 
 pytestmark = pytest.mark.slow
 

@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("airbyte", reason="PyAirbyte (the extra `warehouse`) is not installed")
-
-from airbyte.exceptions import PyAirbyteError
-from airbyte.progress import ProgressTracker
-from airbyte.shared.catalog_providers import CatalogProvider
-from airbyte.strategies import WriteStrategy
-from airbyte_protocol.models import AirbyteMessage, ConfiguredAirbyteCatalog
-
-from source_backlog.sync import loading
+from integration_tests.warehouse import needs
 from source_backlog.sync.progress import Progress
+
+needs("airbyte", "PyAirbyte (the extra `warehouse`) is not installed")
+
+from airbyte_protocol.models import AirbyteMessage, ConfiguredAirbyteCatalog  # noqa: E402
+
+# PyAirbyte is imported where it is used: it takes seconds, and each worker of pytest imports this file.
 
 PROPERTIES = {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}}
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[Any]:
+    from source_backlog.sync import loading
+
     made = loading.BacklogDuckDB(
         db_path=str(tmp_path / "test.duckdb"), schema_name="main", cache_dir=tmp_path / "files"
     )
@@ -66,6 +66,10 @@ def message(content: dict[str, Any]) -> AirbyteMessage:
 
 
 def write(cache: Any, messages: Iterator[AirbyteMessage] | list[AirbyteMessage]) -> None:
+    from airbyte.progress import ProgressTracker
+    from airbyte.shared.catalog_providers import CatalogProvider
+    from airbyte.strategies import WriteStrategy
+
     streams = [stream("issues", "full_refresh", "incremental"), stream("members", "full_refresh")]
     catalog = CatalogProvider(ConfiguredAirbyteCatalog.model_validate({"streams": streams}))
     cache._write_airbyte_message_stream(
@@ -115,7 +119,7 @@ def test_what_is_read_whole_replaces_its_table_even_with_nothing(cache: Any) -> 
 
 
 def test_rows_and_state_are_written_while_the_sync_runs(cache: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("source_backlog.sync.loading.CHECKPOINT_SECONDS", 0)
     seen = []
 
     def messages() -> Iterator[AirbyteMessage]:
@@ -130,6 +134,8 @@ def test_rows_and_state_are_written_while_the_sync_runs(cache: Any, monkeypatch:
 
 
 def test_a_failure_keeps_what_is_whole_and_what_is_incremental(cache: Any) -> None:
+    from airbyte.exceptions import PyAirbyteError
+
     write(cache, [record("members", 1), complete("members"), complete("issues")])
 
     def messages() -> Iterator[AirbyteMessage]:
@@ -144,6 +150,8 @@ def test_a_failure_keeps_what_is_whole_and_what_is_incremental(cache: Any) -> No
 
 
 def test_a_connector_that_was_stopped_has_not_finished(cache: Any) -> None:
+    from airbyte.exceptions import PyAirbyteError
+
     with pytest.raises(PyAirbyteError, match="stopped before it had read: members"):
         write(cache, [record("issues", 1), complete("issues"), record("members", 1)])
     assert set(held(cache, "issues")) == {1}

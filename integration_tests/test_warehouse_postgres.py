@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("airbyte", reason="PyAirbyte (the extra `warehouse`) is not installed")
+from integration_tests.emulator import Emulator
+from integration_tests.warehouse import STREAMS, Command, live_through, needs
+
+needs("airbyte", "PyAirbyte (the extra `warehouse`) is not installed")
 pytest.importorskip("psycopg2", reason="psycopg2 comes with PyAirbyte")
 
-from integration_tests.emulator import Emulator
-from integration_tests.postgresql import PASSWORD, postgresql, query
-from integration_tests.warehouse import STREAMS, Command, live_through
+from integration_tests.postgresql import PASSWORD, postgresql, query  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

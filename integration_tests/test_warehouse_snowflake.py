@@ -12,14 +12,10 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("airbyte", reason="PyAirbyte (the extra `warehouse`) is not installed")
-
-import snowflake.connector
-from snowflake.connector.constants import FIELD_ID_TO_NAME
-
 from integration_tests.emulator import Emulator
-from integration_tests.fakesnow_sync import connect_args
-from integration_tests.warehouse import STREAMS, Command, live_through
+from integration_tests.warehouse import STREAMS, Command, live_through, needs
+
+needs("airbyte", "PyAirbyte (the extra `warehouse`) is not installed")
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +61,12 @@ def port() -> Iterator[int]:
 
 
 def test_a_space_with_a_life_in_an_emulated_snowflake(port: int, tmp_path: Path) -> None:
+    # Here and not above: they take seconds, and each worker of pytest imports this file.
+    import snowflake.connector
+    from snowflake.connector.constants import FIELD_ID_TO_NAME
+
+    from integration_tests.fakesnow_sync import connect_args
+
     def table(name: str) -> list[dict[str, Any]]:
         with snowflake.connector.connect(
             user="LOADER", password="x", account="x", database="RAW", schema="BACKLOG", **connect_args(port)

@@ -10,8 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from integration_tests.emulator import Emulator
 from integration_tests.harness import catalog_streams, primary_key
@@ -40,6 +43,17 @@ STREAMS = (
 )
 HOUR = 3600
 PATIENCE_SECONDS = 240
+
+
+def needs(distribution: str, reason: str) -> None:
+    """Skip the rest of a test file, or of a test, where a distribution is not installed.
+
+    Not `pytest.importorskip`, which imports it, in each worker of pytest: seconds for what only other processes use.
+    """
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        pytest.skip(reason, allow_module_level=True)
 
 
 class Command:
