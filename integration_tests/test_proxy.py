@@ -206,6 +206,9 @@ def test_a_proxy_with_a_password(
     assert failed(emulator) == wanted
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:{PASSWORD}@{proxy.address}")
     works(emulator)
+    talkative = command("read", config(emulator), streams=["priorities"], debug=True)
+    assert talkative.rows("priorities")
+    assert PASSWORD not in talkative.stdout + talkative.stderr
 
 
 def test_tokens_are_renewed_through_the_proxy_too(
