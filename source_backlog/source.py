@@ -130,7 +130,7 @@ class SourceBacklog(YamlDeclarativeSource):
             logger=LOGGER,
             cursor=cursor,
             supports_file_transfer=stream.name in self.space.file_streams,
-            # The CDK begins with a stream of a group when those before it are done: see `Team`.
+            # The CDK begins with one stream of a group after the other: see `Team`.
             block_simultaneous_read=cursor.group if len(siblings_of(self.space.cursors.values(), cursor)) > 1 else "",
         )
 

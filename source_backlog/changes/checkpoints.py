@@ -42,8 +42,8 @@ class Checkpoints(PartitionRouter, Cursor):
     projects that have it switched off are left out. Without `cursor_field` it only partitions.
 
     The retriever of the stream sets `kind`, the class of the positions, and, where siblings are made from the same
-    answers, their common `group`, with itself as `retriever`. Of siblings that stand at the same place only the first
-    gets the partition: its retriever reads for the others too (`Team`).
+    answers, their common `group`, with itself as `retriever`. Of siblings that stand at the same place only one gets
+    the partition: its retriever reads for the others too (`Team`).
     """
 
     config: Mapping[str, Any]
@@ -114,11 +114,12 @@ class Checkpoints(PartitionRouter, Cursor):
                 continue
             partition = {"projectId": project["id"]}
             team = self.team(partition)
-            if team.members[0] is self:
+            # The CDK asks for the partitions of a stream when those of its group that it began with before are done.
+            team.leader = team.leader or self
+            if team.leader is self:
                 yield StreamSlice(partition=partition, cursor_slice={}, extra_fields={"project": project})
             else:
                 led.append(team)
-        # The CDK asks for the partitions of a stream when those before it in its group are done.
         for team in led:
             if team.failure is not None:
                 raise team.failure

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Team:
-    """The streams whose rows one walk over a project gives, the one that walks first, and where they all stand.
+    """The streams whose rows one walk over a project gives, and where they all stand.
 
-    `failure` is what has ended the walk early: the others did not get their rows either.
+    The first of them that the CDK begins with is the `leader`, who walks. `failure` is what has ended the walk early:
+    the others did not get their rows either.
     """
 
     members: list["Checkpoints"]
     position: Any
+    leader: "Checkpoints | None" = None
     failure: Exception | None = None
 
 
