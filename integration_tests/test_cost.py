@@ -15,6 +15,7 @@ import pytest
 
 from integration_tests.emulator import Emulator, Request
 from integration_tests.harness import Sync, catalog_streams, sync
+from integration_tests.test_documented_costs import last_day
 from unit_tests.test_docs import anonymous, code, documented
 
 EVERYTHING = sorted(catalog_streams())
@@ -83,17 +84,18 @@ def sizes(rows: Sequence[dict[str, Any]], column: str, owners: Iterable[Any]) ->
 def lower_bound(emulator: Emulator) -> int:
     """The least number of requests that a first load of `CORE` and `PROJECT_LISTS` can cost (docs/limits-and-cost.md).
 
-    One for the list of projects, a page per 100 issues, the lists of each project, a page per 100 comments of each
-    issue, at least one, because nothing in an issue tells whether it has comments, and a page per 100 activities:
+    One for the list of projects, a page per 100 issues, the number of issues and the lists of each project, a page per
+    100 comments of each issue, at least one, because nothing in an issue tells whether it has comments, and a page per
+    100 activities:
 
-        1 + ceil(issues / 100) + projects * lists + sum over issues max(1, ceil(comments / 100))
+        1 + ceil(issues / 100) + projects + projects * lists + sum over issues max(1, ceil(comments / 100))
           + ceil(activities / 100)
     """
     projects, issues = emulator.truth("projects"), emulator.truth("issues")
     return (
         1
         + pages([len(issues)])
-        + len(projects) * len(PROJECT_LISTS)
+        + len(projects) * (1 + len(PROJECT_LISTS))
         + pages(sizes(emulator.truth("issue_comments"), "issueId", [issue["id"] for issue in issues]))
         + pages([len(emulator.truth("activities"))])
     )
@@ -196,6 +198,7 @@ def test_nothing_changed_costs_the_lists_of_each_project_and_a_constant() -> Non
             folders = counted.pop(FOLDERS)
             assert folders <= readable + sum(row["type"] == "directory" for row in emulator.truth("shared_files"))
             assert counted.pop(PULL_REQUESTS) == len(emulator.truth("git_repositories"))
+            assert counted.pop(f"{PULL_REQUESTS}/{{}}") == len(last_day(emulator.truth("pull_requests")))
             assert counted.pop(STARS) == len(emulator.truth("users"))
             for pattern in LISTS_PER_PROJECT:
                 assert counted.pop(pattern) <= readable, pattern

@@ -17,7 +17,7 @@ from source_backlog.sync.command import SUGGESTED_STREAMS
 from unit_tests.test_docs import ROOT, code, documented, table
 
 LIMITS = ROOT / "docs" / "limits-and-cost.md"
-SEARCH = {"issues", "wikis"}
+SEARCH = {"issues", "issues/count", "wikis"}
 # One request each per sync, whatever is selected; the pages of the feed are the stream itself for two streams.
 COMMON = {"rateLimit", "projects"}
 FEED = {"activities", "deletions"}
@@ -32,6 +32,19 @@ def lengths(rows: list[dict[str, Any]], column: str, among: Iterable[Any]) -> li
     """How many of the rows belong to each of `among`."""
     counted = Counter(row[column] for row in rows)
     return [counted[each] for each in among]
+
+
+def last_day(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that are not older than the day before the latest of their project."""
+    latest: dict[Any, str] = defaultdict(str)
+    for row in rows:
+        latest[row["projectId"]] = max(latest[row["projectId"]], row["updated"])
+    return [
+        row
+        for row in rows
+        if row["updated"][:10]
+        >= (datetime.fromisoformat(latest[row["projectId"]]) - timedelta(days=1)).strftime("%Y-%m-%d")
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +69,7 @@ def known(emulator: Emulator) -> dict[str, int]:
         return [project["id"] for project in projects if project[flag]]
 
     issues, wikis, documents, requests = (truth(name) for name in ("issues", "wikis", "documents", "pull_requests"))
-    latest: dict[Any, str] = defaultdict(str)
-    for issue in issues:
-        latest[issue["projectId"]] = max(latest[issue["projectId"]], issue["updated"])
-    window = [
-        issue
-        for issue in issues
-        if issue["updated"][:10]
-        >= (datetime.fromisoformat(latest[issue["projectId"]]) - timedelta(days=1)).strftime("%Y-%m-%d")
-    ]
+    window = last_day(issues)
     directories: Counter[Any] = Counter()
     for row in truth("shared_files"):
         directories[row["projectId"], row["dir"].rstrip("/")] += 1
@@ -83,6 +88,8 @@ def known(emulator: Emulator) -> dict[str, int]:
         "I": len(issues),
         "W": len(wikis),
         "D": len(documents),
+        "Q": len(requests),
+        "Q_win": len(last_day(requests)),
         "M": sum(activity["type"] == 21 for activity in activities),
         "I_new": 0,
         "W_new": 0,
@@ -103,7 +110,7 @@ def known(emulator: Emulator) -> dict[str, int]:
             lengths(truth("pull_request_comments"), "pullRequestId", [request["id"] for request in requests])
         ),
         "pages(K_new)": 0,
-        "pages(F)": pages(directories.values(), 1000),
+        "pages(F)": pages(directories.values()),
         "pages(A)": pages([len(activities)]),
         "pages(A_new)": 1,
         "pages(N)": pages([len(truth("notifications"))]),
