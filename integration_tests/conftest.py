@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def read_once() -> Iterator[None]:
     """The CDK resolves and checks the manifest and the schemas once per process: most of a sync of a small space."""
     catalog_streams()
