@@ -247,7 +247,7 @@ def test_a_pull_request_is_deleted_only_if_it_no_longer_answers(streams: list[st
         assert found == [str(requests[0].id), str(requests[4].id)]
         asked = [path for path in second.paths() if path.rpartition("/")[2].isdigit()]
         if "pull_requests" in streams:
-            # The list of another stream answers for those that are there; that stream asks for what the list leaves out.
+            # The list of another stream answers for those that are there; they are asked for what it leaves out.
             there = {
                 path for path in asked if int(path.rpartition("/")[2]) not in (requests[0].number, requests[4].number)
             }
