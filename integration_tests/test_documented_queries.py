@@ -330,7 +330,9 @@ def test_deleted_comments_of_documents_are_left_out(dialect: str, named: bool) -
             space.advance(3600)
             result = sync(emulator, streams, state)
             for stream in streams:
-                loaded[stream] += [{**row, "_airbyte_extracted_at": f"{space.now:%F %T}"} for row in result.rows[stream]]
+                loaded[stream] += [
+                    {**row, "_airbyte_extracted_at": f"{space.now:%F %T}"} for row in result.rows[stream]
+                ]
             space.advance(3600)
             return result.state
 
