@@ -32,6 +32,7 @@ STREAMS = [
     "statuses",
 ]
 CLOSED = 4
+DIALECTS = ["DuckDB", "Snowflake"]
 TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "string": "VARCHAR"}
 
 Blocks = dict[str, list[str]]
@@ -165,6 +166,7 @@ class Database:
         """A table as a deduplicating destination holds it: the columns of the schema, one row per primary key."""
         described = catalog_streams()[stream]
         columns = {name: column_type(schema) for name, schema in described.json_schema["properties"].items()}
+        columns["_airbyte_extracted_at"] = "TIMESTAMP"
         declared = ", ".join(f'"{name.lower()}" {kind}' for name, kind in columns.items())
         self._connection.execute(f"CREATE TABLE {stream} ({declared})")
         keys = [path[0] for path in described.source_defined_primary_key or []]
@@ -176,7 +178,7 @@ class Database:
             self._connection.execute(f"INSERT INTO {stream} VALUES ({', '.join('?' * len(values))})", values)
 
 
-@pytest.fixture(scope="module", params=["DuckDB", "Snowflake"])
+@pytest.fixture(scope="module", params=DIALECTS)
 def database(request: pytest.FixtureRequest, past_and_rows: Any) -> Any:
     """The tables, with the views of the page in one of the dialects on top."""
     past, rows = past_and_rows
@@ -301,3 +303,48 @@ def test_the_rule_for_rows_inside_an_object_runs(database: Database, past_and_ro
     (sql,) = blocks(DOCS / "streams.md")["Rows inside an object"]
     _, rows = past_and_rows
     assert len(database.run(sql)) == len(rows["issue_attachments"]) > 0
+
+
+def test_both_spellings_of_no_value_count_as_none(database: Database, past_and_rows: Any) -> None:
+    _, rows = past_and_rows
+    assert "" in {row.get("originalValue") for row in rows["issue_changelogs"]}, "as old rows have it"
+    assert not database.run("SELECT * FROM issue_change WHERE old_value = '' OR new_value = ''")
+    assert not database.run("SELECT * FROM issue_field_period WHERE field_value = ''")
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named by the activity", "not named"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_deleted_comments_of_documents_are_left_out(dialect: str, named: bool) -> None:
+    streams = ["activities", "document_comments"]
+    with Emulator(seed=3, projects=1, issues=8, quirks={"document_comment_deletion_ids": named}) as emulator:
+        space = emulator.space
+        project = next(iter(space.projects.values()))
+        some, all_, none = (space.create_document(project, title, "本文") for title in ("some", "all", "none"))
+        first, second = (space.comment_document(some, text) for text in ("消すコメント", "残すコメント"))
+        reply, _ = (space.reply_to_document_comment(second, text) for text in ("消す返信", "残す返信"))
+        only = space.comment_document(all_, "消すコメント")
+        space.comment_document(none, "残すコメント")
+        loaded: dict[str, list[Row]] = defaultdict(list)
+
+        def load(state: Any = None) -> Any:
+            space.advance(3600)
+            result = sync(emulator, streams, state)
+            for stream in streams:
+                loaded[stream] += [
+                    {**row, "_airbyte_extracted_at": f"{space.now:%F %T}"} for row in result.rows[stream]
+                ]
+            space.advance(3600)
+            return result.state
+
+        state = load()
+        space.delete_document_comment(first)
+        space.delete_document_reply(reply)
+        space.delete_document_comment(only)
+        load(state)
+        left = {row["id"] for row in emulator.truth("document_comments")}
+    database = Database(dialect)
+    for stream in streams:
+        database.load(stream, loaded[stream])
+    (sql,) = (sql for sql in blocks(PAGE)["Comments of documents"] if sql.startswith(f"-- {dialect}\n"))
+    assert {row["id"] for row in loaded["document_comments"]} - left == {first.id, reply.id, only.id}
+    assert {row["id"] for row in database.run(sql)} == left

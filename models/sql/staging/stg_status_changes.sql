@@ -5,8 +5,9 @@ select
     row_number() over (
         partition by changes.issueid order by changes.created, changes.commentid, changes.position
     ) as sequence,
-    changes.originalvalue as from_status,
-    changes.newvalue as to_status,
+    -- For "no value" old rows have an empty text, newer ones null.
+    nullif(changes.originalvalue, '') as from_status,
+    nullif(changes.newvalue, '') as to_status,
     changes.created as changed_at,
     changes.createduserid as changed_by_id,
     changes.createdusername as changed_by_name
