@@ -385,7 +385,7 @@ def test_a_character_that_cannot_be_read_costs_no_row(
     assert (output.status, output.errors) == (0, [])
     for stream in streams:
         assert len(output.rows(stream)) == len(clean.rows(stream)) > 0
-    lines = output.logs("WARN")
+    lines = [line for line in output.logs("WARN") if line not in clean.logs("WARN")]
     assert lines
     assert len(lines) == len(set(lines)) <= counts["changed"]
     for line in lines:

@@ -128,7 +128,7 @@ def test_a_first_load_does_not_repeat_what_a_checkpoint_covers(tmp_path: Path) -
         sizes = sorted(len(project.issues) for project in emulator.space.projects.values())
         figures = []
         before: set[int] = set()
-        for lines in (150, 120, None):
+        for lines in (150, 200, None):
             entries = killed.state.get("issue_comments", {}).get("stream", {}).get("stream_state", {}).get("states", [])
             done = {entry["partition"]["projectId"] for entry in entries}
             emulator.clear_requests()
