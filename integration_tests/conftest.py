@@ -1,11 +1,13 @@
 """What all integration tests share."""
 
 import json
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from airbyte_cdk.sources.utils.schema_helpers import ResourceSchemaLoader
+from pydantic.v1 import BaseModel
 
 from integration_tests.harness import catalog_streams
 from integration_tests.histories import one_manifest
@@ -17,12 +19,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def read_once() -> Iterator[None]:
-    """The CDK resolves and checks the manifest and the schemas once per process: most of a sync of a small space."""
+    """The CDK resolves and checks manifest, schemas and models once per process: most of a sync of a small space."""
     catalog_streams()
     with one_manifest(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(ResourceSchemaLoader, "_resolve_schema_references", resolved_once())
+        patch.setattr(BaseModel, "parse_obj", classmethod(parsed_once()))
         yield
 
 
@@ -38,3 +41,21 @@ def resolved_once() -> Any:
         return json.loads(known[text])
 
     return resolved
+
+
+def parsed_once() -> Any:
+    """In place of pydantic's method: each caller gets a copy of its own."""
+    parse = BaseModel.parse_obj.__func__  # type: ignore[attr-defined]
+    known: dict[tuple[type, bytes], bytes] = {}
+
+    def parsed(kind: type[BaseModel], definition: Any) -> Any:
+        try:
+            key = kind, pickle.dumps(definition)
+        except (TypeError, pickle.PicklingError):
+            # It holds a component that was made before.
+            return parse(kind, definition)
+        if key not in known:
+            known[key] = pickle.dumps(parse(kind, definition))
+        return pickle.loads(known[key])
+
+    return parsed

@@ -16,6 +16,9 @@ import sqlalchemy
 
 from source_backlog.sync import loading, main
 
+# What fakesnow takes for a statement hardly grows with its rows.
+ROWS_PER_INSERT = 50
+
 
 def connect_args(port: int) -> dict[str, Any]:
     """How the Snowflake connector reaches fakesnow on this machine."""
@@ -38,14 +41,13 @@ class Loading(loading.SnowflakeLoading):
         values = ", ".join(
             f'row_:"{column}"' + ("" if str(kind) == "VARIANT" else f"::{kind}") for column, kind in types.items()
         )
-        statement = sqlalchemy.text(
-            f"INSERT INTO {self._fully_qualified(name)} ({columns}) "
-            f"SELECT {values} FROM (SELECT parse_json(:row) AS row_)"
-        )
+        lines = [line.decode() for file in files for line in loading._lines(file)]
         with self.get_sql_connection() as connection:
-            for file in files:
-                for line in loading._lines(file):
-                    connection.execute(statement, {"row": line.decode()})
+            for start in range(0, len(lines), ROWS_PER_INSERT):
+                rows = {f"row{number}": line for number, line in enumerate(lines[start : start + ROWS_PER_INSERT])}
+                parsed = " UNION ALL ".join(f"SELECT parse_json(:{row}) AS row_" for row in rows)
+                insert = f"INSERT INTO {self._fully_qualified(name)} ({columns}) SELECT {values} FROM ({parsed})"
+                connection.execute(sqlalchemy.text(insert), rows)
         return name
 
 

@@ -77,11 +77,31 @@ FAMILIES: dict[str, list[str]] = {
     "files": ["wiki_attachment_files", "document_attachment_files", "shared_file_contents"],
 }
 
+# What servers differ in, and what nobody knows of them: the readings of `core.Settings`, the values of `quirks.Quirks`.
+SETTINGS: dict[str, list[Any]] = {
+    "inclusive_ids": [False, True],
+    "archived_readable": [False, True],
+    "comment_bumps_updated": [False, True],
+}
+QUIRKS: dict[str, list[Any]] = {
+    "ties": ["stable", "random"],
+    "shared_files_count": ["cap", "refuse", "allow"],
+    "pull_request_list_details": [False, True],
+    "document_list_details": [False, True],
+    "document_comment_deletion_ids": [False, True],
+    "trash_tree": ["full", "missing", "null", "empty"],
+    "unjoined_projects": ["left out", "404"],
+    "field_text": [False, True],
+    # Nothing, half of the generated past, or all that will ever happen looks like 2015.
+    "old_until": ["", "2025-07-01", "2027-01-01"],
+}
+
 # The column of a file's row in which the tests keep its bytes.
 CONTENT = "_content"
 TOMBSTONE = "_ab_cdc_deleted_at"
 SMALL_PAGE = 6
 LOOK_AGAIN = 5 * SMALL_PAGE
+FILES_PER_PAGE = shared_files.FILES_PER_PAGE
 
 
 @contextmanager
@@ -149,10 +169,25 @@ def messages(
     return found
 
 
-def small_space(seed: int) -> Any:
+@contextmanager
+def whole_pages_of_files() -> Iterator[None]:
+    """Shared files in pages as large as users have them, which meet the server's limit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared_files, "FILES_PER_PAGE", FILES_PER_PAGE)
+        yield
+
+
+def small_space(seed: int, quirks: dict[str, Any] | None = None) -> Any:
     """Two projects of a dozen issues and a third that the key's user has not joined."""
     return generate(
-        seed=seed, projects=2, archived_projects=0, foreign_projects=1, issues=14, users=3, comments_per_issue=1
+        seed=seed,
+        projects=2,
+        archived_projects=0,
+        foreign_projects=1,
+        issues=14,
+        users=3,
+        comments_per_issue=1,
+        quirks=quirks,
     )
 
 
@@ -172,8 +207,8 @@ def hold_back(space: Any, activity: Any) -> Callable[[], None]:
 class World:
     """A space and the people in it. A number picks something that is there; what has nothing to pick is no change."""
 
-    def __init__(self, seed: int) -> None:
-        self.space = small_space(seed)
+    def __init__(self, seed: int, quirks: dict[str, Any] | None = None) -> None:
+        self.space = small_space(seed, quirks)
         self.me = self.space.user(None)
         self.others = [user for user in self.space.users.values() if user is not self.me and user.role_type == 2]
         # What leaves neither a stamp nor an activity; see `show`.
@@ -242,7 +277,7 @@ class World:
 
     def do_bulk_create(self, a: int, b: int) -> None:
         if self.project(a):
-            self.space.bulk_create_issues(self.project(a), [self.text("まとめて") for _ in range(1 + b % 4)])
+            self.space.bulk_create_issues(self.project(a), [self.text("まとめて") for _ in range(1 + b % 15)])
 
     def do_update_issue(self, a: int, b: int) -> None:
         if issue := self.issue(a):
@@ -268,6 +303,11 @@ class World:
         if issue := self.issue(a):
             notify = [self.me] if b % 3 == 0 else []
             self.space.add_comment(issue, self.text("コメント"), by=self.pick(self.others, b), notify=notify)
+
+    def do_comment_with_file(self, a: int, b: int) -> None:
+        if issue := self.issue(a):
+            files = [(f"{self.text('添付')}.png", 10) for _ in range(1 + b % 3)]
+            self.space.add_comment(issue, self.text("コメント"), by=self.pick(self.others, b), attachments=files)
 
     def do_tell(self, a: int, b: int) -> None:
         if comment := self.comment(a):
@@ -307,6 +347,13 @@ class World:
         if project := self.project(a):
             folder = ("", "設計/", "設計/図面/", "議事録/")[b % 4]
             self.space.add_shared_file(project, f"/{folder}{self.text('図')}.png", b)
+
+    def do_fill_folder(self, a: int, b: int) -> None:
+        """More files in one folder than a page may hold."""
+        project = self.project(a)
+        if project and len(project.files) < FILES_PER_PAGE:
+            for _ in range(FILES_PER_PAGE - 2 + b):
+                self.space.add_shared_file(project, f"/写真/{self.text('写真')}.png", 1)
 
     def do_update_file(self, a: int, b: int) -> None:
         project = self.project(a)
@@ -383,6 +430,7 @@ class World:
         having = self.pick([page for page in self.space.wikis.values() if page.attachments], a)
         if having:
             self.space.remove_wiki_attachment(having, self.pick(having.attachments, b))
+            self.touch_wiki(having)
 
     def do_star_wiki(self, a: int, b: int) -> None:
         if page := self.wiki(a):
@@ -394,8 +442,15 @@ class World:
             self.space.delete_wiki(page)
 
     def do_create_document(self, a: int, b: int) -> None:
-        if self.project(a):
-            self.space.create_document(self.project(a), self.text("文書"), "本文", tags=["設計"] if b % 2 else [])
+        if project := self.project(a):
+            above = self.document(b)
+            self.space.create_document(
+                project,
+                self.text("文書"),
+                "本文",
+                parent=above if b % 3 and above and above.project is project else None,
+                tags=["設計"] if b % 2 else [],
+            )
 
     def do_bulk_create_documents(self, a: int, b: int) -> None:
         if self.project(a):
@@ -541,7 +596,8 @@ class World:
     def do_comment_late(self, a: int, b: int) -> None:
         """A comment whose activity can be seen only after others with higher ids: until `release`, not at all."""
         if issue := self.issue(a):
-            self.space.add_comment(issue, self.text("コメント"), by=self.pick(self.others, b))
+            files = [(f"{self.text('添付')}.png", 10)] if b % 2 else []
+            self.space.add_comment(issue, self.text("コメント"), by=self.pick(self.others, b), attachments=files)
             self.held.append(hold_back(self.space, self.space.activities[-1]))
 
     def do_wait(self, a: int, b: int) -> None:
@@ -572,7 +628,7 @@ class World:
                 (self.touch_issue if holder.id in self.space.issues else self.touch_wiki)(holder)
 
     def touch_wiki(self, page: Any) -> None:
-        """A star leaves no trace."""
+        """A star and a file that is taken off leave no trace."""
         self.silent["wiki", page.id] = lambda: self.space.update_wiki(page, content=self.text("触れた"))
 
     def touch_request(self, request: Any) -> None:
@@ -617,11 +673,11 @@ EVERYWHERE = [
 _ISSUES = [
     *("create_issue", "bulk_create", "update_issue", "set_milestones", "bulk_update", "drag_dates", "attach"),
     *("remove_attachment", "link_file", "link_file_through_api", "star_issue", "relate", "set_parent"),
-    *("delete_issue", "move_issue", "delete_status", "delete_status", "delete_status"),
+    *("delete_issue", "move_issue", "delete_status", "delete_status", "delete_status", "comment_with_file"),
 ]
 _COMMENTS = [
     *("create_issue", "bulk_create", "update_issue", "comment", "comment", "tell", "edit_comment", "delete_comment"),
-    *("star_comment", "bulk_update", "drag_dates", "delete_issue", "move_issue"),
+    *("star_comment", "bulk_update", "drag_dates", "delete_issue", "move_issue", "comment_with_file"),
 ]
 _WIKIS = ["create_wiki", "update_wiki", "attach_to_wiki", "remove_wiki_attachment", "star_wiki", "delete_wiki"]
 _DOCUMENTS = [
@@ -641,14 +697,20 @@ ACTIONS_OF = {
     **dict.fromkeys(("documents", "document comments", "all of documents"), _DOCUMENTS),
     **dict.fromkeys(("pull requests", "pull request comments"), _REQUESTS),
     "beside settings": _ISSUES + _COMMENTS + _REQUESTS,
-    "files of issues": ["create_issue", "update_issue", "attach", "attach", "remove_attachment", "move_issue"],
+    "files of issues": [
+        *("create_issue", "bulk_create", "update_issue", "attach", "attach", "comment_with_file", "comment_with_file"),
+        *("remove_attachment", "move_issue"),
+    ],
     "files": [
         *("attach_to_wiki", "remove_wiki_attachment", "update_wiki", "attach_to_document", "attach_to_document"),
         *("write_document", "trash_document", "restore_document", "restore_document"),
-        *("share_file", "update_file", "delete_file"),
+        *("share_file", "fill_folder", "update_file", "delete_file"),
     ],
     "people": _PEOPLE,
-    "deletions": ["create_issue", "delete_issue", "delete_wiki", "trash_document", "delete_request", "close_request"],
+    "deletions": [
+        *("create_issue", "delete_issue", "delete_wiki", "trash_document", "delete_request", "close_request"),
+        *("comment_document", "reply", "delete_document_comment"),
+    ],
     "activities": ["create_issue", "comment", "update_wiki", "write_document", "comment_request"],
 }
 # Rows of these show other objects as they were when the row was made; only the ids are of the row itself.
@@ -658,6 +720,7 @@ SHOWS = {
         *("project", "issue", "comment", "pullRequest", "pullRequestComment", "document"),
         *("documentComment", "documentCommentReply", "repository"),
     ),
+    "documents": ("childDocumentIds",),
     "pull_requests": ("issue",),
     "related_issues": ("relatedSummary",),
 }
@@ -707,10 +770,14 @@ def _file_differences(emulator: Emulator, stream: str, table: Table) -> list[str
 def _told_deletions(emulator: Emulator) -> Iterator[tuple[str, str, int]]:
     """The key of each deletion of an object that the feed tells of, as far as the key's user sees it."""
     entities = {4: "issue", 7: "wiki", 21: "pull_request", 37: "document"}
+    # On some servers these name the document alone.
+    inside = {42: ("document_comment", "comment"), 45: ("document_comment_reply", "reply")}
     for activity in emulator.truth("activities"):
-        content = activity["content"]
-        if activity["type"] in entities and content["id"] not in emulator.space.pull_requests:
-            yield entities[activity["type"]], str(content["id"]), activity["id"]
+        kind, content = activity["type"], activity["content"]
+        if kind in entities and content["id"] not in emulator.space.pull_requests:
+            yield entities[kind], str(content["id"]), activity["id"]
+        elif kind in inside and inside[kind][1] in content:
+            yield inside[kind][0], str(content[inside[kind][1]]["id"]), activity["id"]
 
 
 def _comparable(world: World, stream: str, row: Row) -> Row:

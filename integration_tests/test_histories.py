@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import count
 from typing import Any
 
@@ -22,9 +23,12 @@ from integration_tests.histories import (
     EVERYWHERE,
     FAMILIES,
     LOOK_AGAIN,
+    QUIRKS,
+    SETTINGS,
     Reader,
     World,
     quick,
+    whole_pages_of_files,
 )
 
 pytestmark = pytest.mark.slow
@@ -35,6 +39,11 @@ HISTORIES = int(os.environ.get("HISTORIES", "0"))
 BY_ID = ["activities", "deletions", "notifications"]
 
 numbers = st.integers(0, 30)
+
+
+def some(values: dict[str, list[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """One value for each name."""
+    return st.fixed_dictionaries({name: st.sampled_from(among) for name, among in values.items()})
 
 
 def histories(family: str) -> st.SearchStrategy[tuple[str, list[Any]]]:
@@ -108,18 +117,24 @@ def live(reader: Reader, world: World, syncs: list[Any]) -> None:
 )
 @given(
     seed=st.integers(0, 5),
-    inclusive=st.booleans(),
-    archived_readable=st.booleans(),
+    readings=some(SETTINGS),
+    quirks=some(QUIRKS),
+    whole_pages=st.booleans(),
     deleted_records=st.sampled_from(["deletions_stream", "tombstones"]),
     history=st.sampled_from(sorted(FAMILIES)).flatmap(histories),
 )
 def test_after_a_quiet_sync_nothing_is_missing(
-    seed: int, inclusive: bool, archived_readable: bool, deleted_records: str, history: tuple[str, list[Any]]
+    seed: int,
+    readings: dict[str, Any],
+    quirks: dict[str, Any],
+    whole_pages: bool,
+    deleted_records: str,
+    history: tuple[str, list[Any]],
 ) -> None:
     family, syncs = history
-    world = World(seed)
-    readings = {"inclusive_ids": inclusive, "archived_readable": archived_readable}
-    with Emulator(space=world.space, settings=readings) as emulator:
+    world = World(seed, quirks)
+    pages = whole_pages_of_files() if whole_pages else nullcontext()
+    with pages, Emulator(space=world.space, settings=readings) as emulator:
         reader = Reader(emulator, FAMILIES[family], deleted_records=deleted_records)
         live(reader, world, syncs)
         world.show()

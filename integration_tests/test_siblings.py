@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import AirbyteStreamStatus, Type
 
+from integration_tests.commands import command
 from integration_tests.emulator import Emulator, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import configured, primary_key, sync
@@ -145,3 +146,9 @@ def test_when_the_walk_fails_it_has_failed_for_all(emulator: Emulator) -> None:
     result = sync(emulator, streams, failed.state)
     for stream in streams:
         assert rows_by_key(stream, result.rows[stream]) == rows_by_key(stream, emulator.truth(stream))
+
+
+def test_the_log_does_not_tell_of_streams_that_wait(emulator: Emulator) -> None:
+    output = command("read", emulator.config(), streams=FAMILIES["comments"][0])
+    assert output.status == 0
+    assert not [line for line in output.logs() if "Deferring" in line or "blocking group" in line]

@@ -44,12 +44,16 @@ class Entrypoint(AirbyteEntrypoint):
         update_secrets(sorted(kept, key=len, reverse=True))
 
 
+# How the CDK's lines about streams of a group begin.
+WAITING = ("Deferring stream ", "Stream '")
+
+
 class ForPeople(logging.Filter):
     """Keeps stack traces and repetitions out of the log.
 
     Why: what the CDK logs with a stack trace it also reports as a TRACE message, which has a place for one; it does
-    so for each of a stream's partitions; and its summary of failed streams is replaced by that of
-    `SourceBacklog.read`.
+    so for each of a stream's partitions; its summary of failed streams is replaced by that of `SourceBacklog.read`; and
+    of the streams that wait for their siblings it says at each turn that they do.
     """
 
     def __init__(self) -> None:
@@ -61,7 +65,7 @@ class ForPeople(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         record.exc_info = None
         if record.funcName != "on_exception":
-            return record.funcName != "is_done"
+            return record.funcName != "is_done" and not str(record.msg).startswith(WAITING)
         text = str(record.msg).replace("Exception while syncing stream", "Failed stream")
         record.msg = f"{text}: {error}" if isinstance(error, AirbyteTracedException) else f"{text}."
         known = record.msg in self._failures

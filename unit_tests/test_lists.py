@@ -70,12 +70,6 @@ def test_the_bounds_of_a_custom_field_are_text(config: Row, bound: Any, text: An
     assert "min" not in transformed(config, {"id": 1})
 
 
-def test_stamps_that_are_numbers_become_instants(config: Row) -> None:
-    row = transformed(config, {"created": 1_769_850_000, "updated": 1_769_850_000_000, "lastLoginTime": None, "id": 5})
-    assert (row["created"], row["updated"]) == ("2026-01-31T09:00:00Z",) * 2
-    assert (row["lastLoginTime"], row["id"]) == (None, 5)
-
-
 def test_the_items_of_fields_carry_their_field(config: Row, response: Answer) -> None:
     fields = [
         {"id": 12, "name": "Colour", "items": [{"id": 1, "name": "Red"}, {"id": 2, "name": "Blue"}]},

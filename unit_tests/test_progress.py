@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.changes.paging import Unreadable
 from source_backlog.changes.position import ObjectsPosition
-from source_backlog.changes.progress import ResumableWalk, Walk
-from source_backlog.changes.skipped import REFUSALS, Skipped
+from source_backlog.changes.progress import OrderedWalk, ResumableWalk, Walk
+from source_backlog.changes.skipped import FAILURES, REFUSALS, Skipped
 
 Row = dict[str, Any]
 
@@ -187,3 +189,79 @@ def test_a_walk_that_begins_anew_forgets_its_place() -> None:
     made.begin_anew()
     assert (made.activity, made.filters) == (None, {})
     assert made.unfinished().saved() == {}
+
+
+# A walk in the order of the stamps
+
+
+def ordered(position: Row) -> OrderedWalk[ObjectsPosition]:
+    return OrderedWalk(ObjectsPosition.parse(position), lambda: True)
+
+
+def page(number: int, updated: str | None) -> Row:
+    return {"id": number, "updated": updated}
+
+
+def test_the_last_stamp_that_was_finished_says_how_far_the_walk_has_come() -> None:
+    made = ordered({})
+    pages = [page(3, "2026-01-03T00:00:00Z"), page(1, "2026-01-01T00:00:00Z"), page(2, "2026-01-02T00:00:00Z")]
+    made.move(updated="2026-01-03T00:00:00Z", activity=9, again=(3, 1))
+    first, second, third = made.in_order(pages)
+    assert [each["id"] for each in (first, second, third)] == [1, 2, 3]
+    assert made.unfinished() is None
+    made.done(first)
+    made.done(second)
+    saved = made.unfinished()
+    assert saved is not None
+    assert saved.saved() == {"updated": "2026-01-02T00:00:00Z", "activity": 9, "again": [3, 1]}
+    made.done(third)
+    assert made.finished().saved() == {"updated": "2026-01-03T00:00:00Z", "activity": 9, "again": [3, 1]}
+
+
+def test_what_the_stamp_would_pass_over_waits_among_the_skipped() -> None:
+    """What the feed names may be older than the last sync; what bears no stamp, or the same one, is not told by it."""
+    made = ordered({"updated": LAST, "settled": True, "activity": 3})
+    pages = [page(1, None), page(2, "2025-01-01T00:00:00Z"), page(3, LAST), page(4, "2026-02-01T00:00:00Z")]
+    made.move(activity=9)
+    assert [each["id"] for each in made.in_order(pages)] == [1, 2, 3, 4]
+    made.done(pages[0])
+    saved = made.unfinished()
+    assert saved is not None
+    assert saved.saved() == {"updated": LAST, "activity": 9, "skipped": [2, 3]}
+
+
+# What failed
+
+
+def failure(kind: FailureType = FailureType.transient_error) -> AirbyteTracedException:
+    return AirbyteTracedException(message="Backlog answered wikis/7 with status 500.", failure_type=kind)
+
+
+def test_what_failed_is_skipped_and_reported_at_the_end() -> None:
+    made = walk({"updated": LAST})
+    made.skipped.failed(7, failure())
+    made.skipped.given(8)
+    assert made.finished().saved() == {"updated": LAST, "skipped": [7]}
+    with pytest.raises(AirbyteTracedException) as error:
+        made.skipped.failures.report()
+    assert str(error.value.message) == (
+        "All was read but 1 object, whose request failed at every try; the next sync asks again. "
+        "Backlog answered wikis/7 with status 500."
+    )
+    walk({}).skipped.failures.report()
+
+
+def test_when_one_after_the_other_fails_it_is_not_the_objects() -> None:
+    skipped = Skipped((), lambda: True)
+    for number in range(1, FAILURES):
+        skipped.failed(number, failure())
+    skipped.given(0)
+    for number in range(1, FAILURES):
+        skipped.failed(number, failure())
+    with pytest.raises(AirbyteTracedException, match="wikis/7"):
+        skipped.failed(FAILURES, failure())
+
+
+def test_a_key_that_is_no_longer_accepted_is_no_failure_of_an_object() -> None:
+    with pytest.raises(AirbyteTracedException, match="wikis/7"):
+        walk({}).skipped.failed(7, failure(FailureType.config_error))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 
+from source_backlog.api import limits as limits_module
 from source_backlog.api.limits import RateLimits, category_of, limits_of
 from source_backlog.api.requester import BacklogRequester
 from source_backlog.space import Space
@@ -374,3 +375,21 @@ def test_a_long_wait_leaves_one_line(waiting: Any, answer: Any, caplog: pytest.L
         "Waiting 42 s, until 00:00:42 UTC, for Backlog's rate limit: search requests have used their share of 135 "
         "of 150 in this window."
     )
+
+
+def test_while_requests_run_a_line_says_so_at_least_every_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(limits_module.time, "monotonic", lambda: now[0])
+    limits = RateLimits()
+    said = []
+    with caplog.at_level("INFO"):
+        for _ in range(30):
+            limits.acquire(SEARCH)
+            if caplog.messages:
+                assert caplog.messages == [f"Requests so far: 0 read, {limits.sent['search']} search."]
+                said.append(now[0])
+                caplog.clear()
+            now[0] += 10
+    assert said == [1050.0, 1100.0, 1150.0, 1200.0, 1250.0]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from source_backlog.api.errors import body_of
+from source_backlog.api.bodies import body_of
 from source_backlog.api.requester import BacklogRequester
 from source_backlog.api.responses import SharedResponses, responses_of
 from source_backlog.source import SourceBacklog

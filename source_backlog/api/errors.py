@@ -20,8 +20,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import (
     ResponseAction,
 )
 
-from source_backlog.api.bodies import TooLarge, is_empty, mark_edited, mark_missing, mended_in
-from source_backlog.api.bodies import body_of as body_of
+from source_backlog.api.bodies import TooLarge, body_of, is_empty, mark_edited, mark_missing, mended_in
 from source_backlog.api.limits import limits_of
 from source_backlog.api.network import proxy_of, unusable_authorities
 from source_backlog.api.shapes import Misshapen, fit, has_id, is_single

@@ -24,6 +24,8 @@ SEARCH_PATH = re.compile(r"/api/v2/(issues|issues/count|wikis|wikis/count)$")
 
 # A wait shorter than this is not worth a line in the log.
 QUIET_WAIT_SECONDS = 2.0
+# How long requests may run before a line says so.
+SILENCE_SECONDS = 50.0
 # Windows last a minute; a later reset time is a clock that cannot be trusted.
 LONGEST_WINDOW_SECONDS = 120.0
 
@@ -60,6 +62,7 @@ class RateLimits:
         self.sent: Counter[str] = Counter()
         self._windows = {"read": Window(), "search": Window()}
         self._clock_offset: float | None = None
+        self._said = time.monotonic()
 
     def learn(self, answer: Mapping[str, Any]) -> None:
         """Fill the windows from the body of `GET /rateLimit`, so that the first request is already right."""
@@ -89,6 +92,14 @@ class RateLimits:
                 window.changed.wait(min(wait, 5.0))
             window.in_flight += 1
             self.sent[category] += 1
+        self._say_so_far()
+
+    def _say_so_far(self) -> None:
+        # A sign of life for whoever watches the log, where a list of a thousand pages gives neither rows nor states.
+        now = time.monotonic()
+        if now - self._said >= SILENCE_SECONDS:
+            self._said = now
+            LOGGER.info(f"Requests so far: {self.sent['read']} read, {self.sent['search']} search.")
 
     def release(self, url: str, response: requests.Response | None) -> None:
         """Give the place in flight back and learn from the headers of the response, if there was one."""

@@ -10,8 +10,9 @@ import requests
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
 from airbyte_cdk.sources.types import StreamSlice, StreamState
 
+from source_backlog.api.bodies import body_of
 from source_backlog.api.client import BacklogClient
-from source_backlog.api.errors import NO_RESOURCE, BacklogErrorHandler, body_of, error_of
+from source_backlog.api.errors import NO_RESOURCE, BacklogErrorHandler, error_of
 from source_backlog.space import Space
 
 LOGGER = logging.getLogger("airbyte.source_backlog")

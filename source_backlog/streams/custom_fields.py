@@ -57,7 +57,8 @@ def value_of(field: Row) -> Any:
     if kind == NUMBER:
         return as_number(value)
     if kind == DATE:
-        return as_instant(value)
+        # What cannot be read as a date is named when the row leaves.
+        return as_instant(value) or value
     chosen = [
         one.get("name") if isinstance(one, dict) else one for one in (value if isinstance(value, list) else [value])
     ]

@@ -9,14 +9,11 @@ from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordEx
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_backlog.api.errors import body_of
+from source_backlog.api.bodies import body_of
 from source_backlog.changes.projects import selected_projects
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.streams.rows import children
-from source_backlog.values import Row, as_instant, as_text, under
-
-# The time stamps of the objects that the lists hold.
-STAMPS = ("created", "updated", "startDate", "releaseDueDate", "lastLoginTime", "pushedAt")
+from source_backlog.values import Row, as_text, under
 
 
 @dataclass
@@ -43,9 +40,6 @@ class ParentColumns(RecordTransformation):
             under(record, projectId=project["id"], projectKey=project.get("projectKey"))
         if self.with_domain:
             record["domain"] = self.config["domain"]
-        for name in STAMPS:
-            if isinstance(record.get(name), int | float):
-                record[name] = as_instant(record[name])
         for name in ("min", "max"):
             # Numbers for number fields, time stamps for date fields: one column has to hold both.
             if name in record:
