@@ -437,7 +437,7 @@ def test_the_staging_directory_that_cannot_be_written_to_is_named(staging: Path)
     with with_attachments(4) as emulator:
         result = sync(emulator, STREAM, fails=True, **ONLY)
         messages = " ".join(str(error.trace.error.message) for error in result.errors)
-        assert "Could not write to the staging directory" in messages
+        assert f"Could not write to the staging directory for files, {staging}" in messages
 
 
 # --- limits ---

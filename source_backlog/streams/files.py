@@ -189,7 +189,10 @@ class FileRetriever(ObjectRetriever):
                 continue
             except OSError as error:
                 raise AirbyteTracedException(
-                    message=f"Could not write to the staging directory for files: {error.strerror or error}.",
+                    message=(
+                        f"Could not write to the staging directory for files, {get_files_directory()}: "
+                        f"{error.strerror or error}."
+                    ),
                     internal_message=f"{type(error).__name__} at {relative}",
                     failure_type=FailureType.transient_error,
                     exception=error,
