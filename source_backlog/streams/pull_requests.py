@@ -19,6 +19,7 @@ class ChangedPullRequests(Finder):
     updated up to a day before the last known stamp is given again.
     """
 
+    path = "projects/{projectId}/git/repositories/{repositoryId}/pullRequests/{number}"
     walks = OrderedWalk
     walk: OrderedWalk[Any]
     named_by = PULL_REQUEST_CHANGED
