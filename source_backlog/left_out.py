@@ -130,8 +130,9 @@ class LeftOut:
             self._known[path] = (str(name or ""), None if project is None else str(project))
 
     def refuse(self, path: str, project: str | None, cause: Cause, said: str) -> None:
-        """Note a request that Backlog has refused; `said` is the sentence for it."""
+        """Note a request that Backlog has refused; `said` is what it says of an object that is gone."""
         endpoint = endpoint_of(path)
+        said = said if cause is Cause.GONE else cause.value
         if cause is Cause.LOST:
             self.lose(self._readers.get(endpoint) or [short(endpoint)], project)
             return
@@ -163,7 +164,10 @@ class LeftOut:
     def _lines_of_refusals(self) -> Iterator[str]:
         for (endpoint, cause), (said, subjects) in self._refused.items():
             who = listed(self._readers.get(endpoint) or [short(endpoint)])
-            yield f"{who}: {self._counted(subjects)}left out{self._named(subjects)}: {_why(endpoint, cause, said)}"
+            right = RIGHTS.get(endpoint) if cause is Cause.ROLE else None
+            what = "" if right and right.instead else f"{self._left_out(subjects)}: "
+            why = [f"It takes {right.takes}.", right.instead] if right else []
+            yield " ".join(filter(None, [f"{who}: {what}{said}", *why]))
 
     def _lines_of_losses(self) -> Iterator[str]:
         projects: dict[tuple[str, ...], list[str]] = {}
@@ -171,7 +175,7 @@ class LeftOut:
             if left := tuple(stream for stream in streams if not self._is_refused(stream, project)):
                 projects.setdefault(left, []).append("" if project is None else f"projects/{project}")
         for left, subjects in projects.items():
-            yield f"{listed(left)}: {self._counted(subjects)}left out{self._named(subjects)}: {Cause.LOST.value}"
+            yield f"{listed(left)}: {self._left_out(subjects)}: {Cause.LOST.value}"
 
     def _lines_collected(self) -> Iterator[str]:
         for before, (after, names) in self._collected.items():
@@ -189,17 +193,19 @@ class LeftOut:
     def _project(self, subject: str) -> str | None:
         return self._known.get(subject, ("", None))[1] or project_of(f"{subject}/", {})
 
-    def _counted(self, subjects: Iterable[str]) -> str:
-        named = [subject for subject in subjects if subject]
-        if not named:
-            return ""
-        kind = "metadata" if _FOLDER in named[0] else named[0].split("/")[-2]
+    def _left_out(self, subjects: Iterable[str]) -> str:
+        found = [subject for subject in subjects if subject]
+        if not found:
+            return "left out"
+        kind = "metadata" if _FOLDER in found[0] else found[0].split("/")[-2]
         one, several = _NOUNS.get(kind, ("object", "objects"))
-        return f"{len(named)} {one if len(named) == 1 else several} "
-
-    def _named(self, subjects: Iterable[str]) -> str:
-        names = sorted(self._name(subject) for subject in subjects if subject)
-        return f" ({listed(names)})" if names else ""
+        projects = {self._project(subject) for subject in found}
+        if kind != "projects" and len(found) > MOST_NAMES and None not in projects:
+            # Where so many are left out, it is not because of each.
+            names = f"of {listed(sorted(self._name(f'projects/{project}') for project in projects))}"
+        else:
+            names = listed(sorted(map(self._name, found)))
+        return f"{len(found)} {one if len(found) == 1 else several} left out ({names})"
 
     def _name(self, path: str) -> str:
         known, _ = self._known.get(path, ("", None))
@@ -214,13 +220,6 @@ class LeftOut:
 def short(endpoint: str) -> str:
     """An endpoint without the places of ids."""
     return endpoint.replace("{}/", "").replace("/{}", "").removeprefix("projects/")
-
-
-def _why(endpoint: str, cause: Cause, said: str) -> str:
-    if cause is Cause.GONE:
-        return said
-    right = RIGHTS.get(endpoint) if cause is Cause.ROLE else None
-    return " ".join([cause.value, *([f"It takes {right.takes}.", right.instead] if right else [])]).strip()
 
 
 def left_out_of(space: Space) -> LeftOut:

@@ -335,15 +335,16 @@ def note_unnamed(entity: str, activity: Mapping[str, Any], left_out: LeftOut) ->
     if all(identifier is not None for identifier, *_ in named(entity, content, project)):
         return
     document = content.get("id") if entity.startswith("document_comment") else None
-    left_out.collect(
-        f"Activities do not say which {entity.replace('_', ' ')} was deleted: ",
-        f"activity {activity['id']}",
-        "."
-        if document is None
-        else ". All comments of these documents are read again in this sync: rows of theirs in document_comments that "
-        "do not come again are gone.",
-        document and f"document {document}",
-    )
+    if document is None:
+        before = f"Backlog does not say which {entity.replace('_', ' ')} was deleted by these activities: "
+        left_out.collect(before, activity["id"], ".")
+    else:
+        left_out.collect(
+            "Backlog does not say which comments of these documents were deleted: ",
+            f"documents/{document}",
+            ". All of their comments are read again in this sync: rows of theirs in document_comments that do not come "
+            "again are gone.",
+        )
 
 
 def _inside(content: Row, name: str) -> Any:
