@@ -172,7 +172,7 @@ class LeftOut:
     def _lines_of_losses(self) -> Iterator[str]:
         projects: dict[tuple[str, ...], list[str]] = {}
         for project, streams in self._unread.items():
-            if left := tuple(stream for stream in streams if not self._is_refused(stream, project)):
+            if left := tuple(stream for stream in sorted(streams) if not self._is_refused(stream, project)):
                 projects.setdefault(left, []).append("" if project is None else f"projects/{project}")
         for left, subjects in projects.items():
             yield f"{listed(left)}: {self._left_out(subjects)}: {Cause.LOST.value}"
@@ -208,13 +208,13 @@ class LeftOut:
         return f"{len(found)} {one if len(found) == 1 else several} left out ({names})"
 
     def _name(self, path: str) -> str:
-        known, _ = self._known.get(path, ("", None))
-        kind, _, rest = path.partition("/")
-        number, _, below = rest.partition("/")
-        if known or not below:
-            return known or (number if kind in _NOUNS and number else path)
-        above, _ = self._known.get(f"{kind}/{number}", ("", None))
-        return f"{kind}/{above or number}/{below}"
+        # What the path leads through is known, or the thing is one of its kind.
+        parts = path.split("/")
+        for number in range(len(parts), 1, -1):
+            name, _ = self._known.get("/".join(parts[:number]), ("", None))
+            if name:
+                return "/".join([name, *parts[number:]])
+        return parts[1] if len(parts) == 2 and parts[0] in _NOUNS else path
 
 
 def short(endpoint: str) -> str:

@@ -242,7 +242,9 @@ def names_in(tree: ast.AST) -> dict[str, ast.AST]:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             names[node.targets[0].id] = node.value
         elif isinstance(node, ast.FunctionDef):
-            names |= {node.name: one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value}
+            returned = [one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value]
+            if returned:
+                names[node.name] = returned[-1]
     return names
 
 

@@ -108,15 +108,15 @@ def test_projects_that_were_lost_alike_share_a_line(left_out: LeftOut, caplog: p
 
 def test_objects_are_named_as_people_know_them(left_out: LeftOut, caplog: pytest.LogCaptureFixture) -> None:
     left_out.know("issues/7", "WEB-1", 1)
+    left_out.know("projects/1/git/repositories/5", "P01/core", 1)
     for path in ("issues/7/comments", "issues/8/comments"):
         left_out.refuse(path, None, Cause.GONE, "Backlog answers 'No.'. It was deleted or is no longer visible.")
     left_out.refuse("projects/1/git/repositories/5/pullRequests/6/comments", "1", Cause.GONE, "Gone.")
     left_out.refuse("projects/1/files/metadata/docs/a", "1", Cause.GONE, "Gone.")
     assert lines(left_out, caplog) == [
         "issues/comments: 2 issues left out (8, WEB-1): Backlog answers 'No.'. It was deleted or is no longer visible.",
-        "git/repositories/pullRequests/comments: 1 pull request left out "
-        "(projects/P01/git/repositories/5/pullRequests/6): Gone.",
-        "files/metadata: 1 folder left out (projects/P01/files/metadata/docs/a): Gone.",
+        "git/repositories/pullRequests/comments: 1 pull request left out (P01/core/pullRequests/6): Gone.",
+        "files/metadata: 1 folder left out (P01/files/metadata/docs/a): Gone.",
     ]
 
 
@@ -133,7 +133,7 @@ def test_what_is_collected_is_one_line(left_out: LeftOut, caplog: pytest.LogCapt
     left_out.collect("Not compared: ", "projects/2/versions", ". B.", "1 {}")
     left_out.collect("Other: ", "projects/3", ".")
     assert lines(left_out, caplog) == [
-        "Not compared: projects/P01/versions, projects/P02/versions (1 {}). A.",
+        "Not compared: P01/versions, P02/versions (1 {}). A.",
         "Other: P03.",
     ]
 
@@ -175,17 +175,24 @@ def test_streams_are_known_by_what_they_read() -> None:
 # What the client notes
 
 
+@pytest.fixture
+def backlog(requests_mock: Any) -> Any:
+    """The API, which has told its limits."""
+    requests_mock.get(f"{BASE}rateLimit", json={})
+    return requests_mock
+
+
 def test_a_refusal_is_noted_and_a_probe_is_not(
-    requester: BacklogRequester, space: Space, requests_mock: Any, caplog: pytest.LogCaptureFixture
+    requester: BacklogRequester, space: Space, backlog: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     space.read_by(["issues/{}/comments"] * 2)
-    requests_mock.get(f"{BASE}issues/1/comments", status_code=403, json=REFUSED)
+    backlog.get(f"{BASE}issues/1/comments", status_code=403, json=REFUSED)
     assert requester.get_json("issues/1/comments", probe=True) is None
     assert not requester.exists("issues/1/comments")
     assert lines(left_out_of(space), caplog) == []
     # The answer to the probe was kept for all who ask.
     assert requester.get_json("issues/1/comments") is None
-    assert requests_mock.call_count == 3, "with the look at the rate limit"
+    assert backlog.call_count == 3, "with the look at the rate limit"
     (line,) = lines(left_out_of(space), caplog)
     assert line.endswith("1 issue left out (1): the user of the key does not have the permission.")
 
@@ -197,14 +204,14 @@ def test_a_feature_that_is_off_is_told_from_a_project_that_is_lost(
     requester: BacklogRequester,
     space: Space,
     left_out: LeftOut,
-    requests_mock: Any,
+    backlog: Any,
     caplog: pytest.LogCaptureFixture,
     statuses: Any,
     cause: Cause,
 ) -> None:
-    look = requests_mock.get(f"{BASE}projects/1/statuses", **statuses)
+    look = backlog.get(f"{BASE}projects/1/statuses", **statuses)
     for path in ("projects/1/git/repositories", "projects/1/webhooks"):
-        requests_mock.get(f"{BASE}{path}", status_code=404, json=GONE)
+        backlog.get(f"{BASE}{path}", status_code=404, json=GONE)
         assert requester.get_json(path) is None
     assert look.call_count == 1, "once per project"
     found = lines(left_out, caplog)
@@ -212,17 +219,17 @@ def test_a_feature_that_is_off_is_told_from_a_project_that_is_lost(
 
 
 def test_every_project_has_issues(
-    requester: BacklogRequester, space: Space, left_out: LeftOut, requests_mock: Any, caplog: pytest.LogCaptureFixture
+    requester: BacklogRequester, space: Space, left_out: LeftOut, backlog: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    requests_mock.get(f"{BASE}issues", status_code=404, json=GONE)
+    backlog.get(f"{BASE}issues", status_code=404, json=GONE)
     assert requester.get_json("issues", {"projectId[]": 1}) is None
     assert lines(left_out, caplog) == [f"issues: 1 project left out (P01): {AGAIN}"]
 
 
 def test_a_file_that_is_refused_is_noted(
-    requester: BacklogRequester, space: Space, requests_mock: Any, caplog: pytest.LogCaptureFixture, tmp_path: Any
+    requester: BacklogRequester, space: Space, backlog: Any, caplog: pytest.LogCaptureFixture, tmp_path: Any
 ) -> None:
-    requests_mock.get(f"{BASE}issues/1/attachments/2", status_code=404, json=GONE)
+    backlog.get(f"{BASE}issues/1/attachments/2", status_code=404, json=GONE)
     assert requester.download("issues/1/attachments/2", tmp_path / "file") is None
     (line,) = lines(left_out_of(space), caplog)
     assert line == (
@@ -232,10 +239,10 @@ def test_a_file_that_is_refused_is_noted(
 
 
 def test_nobody_can_tell_of_what_may_not_be_read(
-    requester: BacklogRequester, space: Space, requests_mock: Any, caplog: pytest.LogCaptureFixture
+    requester: BacklogRequester, space: Space, backlog: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in (1, 2):
-        requests_mock.get(f"{BASE}projects/1/pullRequests/{number}", status_code=403, json=REFUSED)
+        backlog.get(f"{BASE}projects/1/pullRequests/{number}", status_code=403, json=REFUSED)
         assert not requester.is_missing(f"projects/1/pullRequests/{number}")
     assert lines(left_out_of(space), caplog) == [
         "Cannot tell whether these were deleted: projects/1/pullRequests/1, projects/1/pullRequests/2. The user of the "

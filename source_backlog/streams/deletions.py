@@ -17,6 +17,7 @@ from source_backlog.changes.position import DeletionsPosition, Place
 from source_backlog.changes.projects import selected_projects, selection, visible_projects
 from source_backlog.left_out import LeftOut
 from source_backlog.streams.activities import NewActivities
+from source_backlog.streams.pull_requests import note_repository
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.values import STAMP, Row, as_instant
 
@@ -118,12 +119,14 @@ class PullRequests:
         Backlog decides. It is asked only about what is not in the list that another stream has read; the list knows
         everything up to the head of the feed, which was asked for first.
         """
-        content = activity.get("content") or {}
-        project_id, number = (activity.get("project") or {}).get("id"), content.get("number")
+        content, project = activity.get("content") or {}, activity.get("project") or {}
+        project_id, number = project.get("id"), content.get("number")
         if project_id in self.without_git:
             # Backlog then answers like for a pull request that is gone, and has no row of it either.
             return False
-        path = PULL_REQUESTS.format(project_id, (content.get("repository") or {}).get("id"))
+        repository = content.get("repository") or {}
+        path = PULL_REQUESTS.format(project_id, repository.get("id"))
+        note_repository(self.backlog, {"id": project_id, **project}, repository)
         if self.backlog.space.is_read(path):
             head = head_of(self.backlog)
             listed: set[Any] = self.backlog.space.once(f"numbers of {path}", lambda: self._numbers(path))
@@ -151,8 +154,10 @@ class Comparison:
         self.backlog = backlog
         self.known: dict[str, Any] = copy.deepcopy(dict(known))
         self.projects = selected_projects(backlog.requester, backlog.config, backlog.space)
+        visible = {str(project["id"]) for project in visible_projects(backlog.requester, backlog.space)}
         for number, key in (self.known.get("projects") or {}).items():
-            backlog.left_out.know(f"projects/{number}", key)
+            if number not in visible:
+                backlog.left_out.know(f"projects/{number}", key)
         self.now: Known = {path: self._lists(path, self.known.get(path) or {}) for path in COMPARED}
 
     def noted(self) -> dict[str, Any]:
