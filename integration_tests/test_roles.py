@@ -1,8 +1,11 @@
-"""What a key may not read leaves one warning and no rows, or rows from elsewhere; what nothing works without fails."""
+"""What a key may not read leaves one warning per cause and no rows, or rows from elsewhere.
+
+What nothing works without fails.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +13,10 @@ import pytest
 
 from integration_tests.commands import Output, command, quickly
 from integration_tests.emulator import Emulator
+from integration_tests.emulator.generator import generate
 from integration_tests.harness import EXPENSIVE, catalog_streams
 from source_backlog.api.errors import BASE_ENDPOINTS
+from unit_tests.test_docs import ENGLISH, holds, quoted_warnings
 
 STREAMS = [
     name
@@ -41,25 +46,29 @@ def everything(emulator: Emulator, user: str) -> Output:
     return output
 
 
-def skipped(output: Output) -> list[str]:
-    """The paths in the warnings."""
-    return [line.split()[1].rstrip(":") for line in output.logs("WARN") if line.startswith("Skipped ")]
+def refused(output: Output) -> dict[str, str]:
+    """The warnings of a missing right, by the streams that they name; all warnings are explained on the user page."""
+    quotes = quoted_warnings(ENGLISH)
+    warnings = output.logs("WARN")
+    assert not [line for line in warnings if not any(holds(line, quote) for quote in quotes)]
+    lines = [line for line in warnings if "does not have the permission" in line]
+    found = {line.partition(": ")[0]: line for line in lines}
+    assert len(found) == len(lines)
+    return found
 
 
 @pytest.mark.parametrize("user", ["member", "viewer"])
 def test_a_sync_without_an_administrators_rights_succeeds(emulator: Emulator, user: str) -> None:
     output = everything(emulator, user)
-    projects = {row["id"] for row in output.rows("projects")}
-    assert projects
-    # One line per refused endpoint and partition, whatever the number of streams that read it.
-    warned = Counter(skipped(output))
-    assert set(warned.values()) == {1}
-    assert {"users", "teams", "space/diskUsage"} <= set(warned)
-    assert {f"projects/{project}/webhooks" for project in projects} <= set(warned)
-    for line in output.logs("WARN"):
-        if line.startswith("Skipped "):
-            assert line.endswith(".")
-            assert "does not have the permission" in line or "was deleted or is no longer visible" in line
+    keys = sorted(row["projectKey"] for row in output.rows("projects"))
+    assert keys
+    # One line per refused endpoint, whatever the number of projects and of streams that read it.
+    warned = refused(output)
+    assert {"users, user_stars", "teams, team_members", "space_disk_usage"} <= set(warned)
+    said = "the user of the key does not have the permission. It takes an administrator of the space or of the project."
+    number = f"{len(keys)} project{'s' if len(keys) > 1 else ''}"
+    assert warned["webhooks"] == f"webhooks: {number} left out ({', '.join(keys)}): {said}"
+    assert "next sync" not in "".join(output.logs("WARN"))
     assert not output.rows("webhooks")
     assert not output.rows("space_disk_usage")
     # The documented fallback: people and teams through the projects.
@@ -68,8 +77,8 @@ def test_a_sync_without_an_administrators_rights_succeeds(emulator: Emulator, us
     assert {row["id"] for row in output.rows("users")} == {row["id"] for row in output.rows("project_users")}
     assert {row["id"] for row in output.rows("teams")} == {row["id"] for row in output.rows("project_teams")}
     if user == "viewer":
-        assert any(path.endswith("/git/repositories") for path in warned)
-        assert any("/files/metadata" in path for path in warned)
+        assert any("pull_requests" in streams for streams in warned)
+        assert "shared_files" in warned
         assert not output.rows("git_repositories")
         assert not output.rows("shared_files")
     else:
@@ -79,12 +88,30 @@ def test_a_sync_without_an_administrators_rights_succeeds(emulator: Emulator, us
 
 def test_a_project_administrator_reads_what_belongs_to_the_own_projects(emulator: Emulator) -> None:
     output = everything(emulator, "project_administrator")
-    assert "users" not in skipped(output)
+    assert set(refused(output)) <= {"space_disk_usage", "webhooks"}
     assert output.rows("webhooks")
 
 
 def test_an_administrator_is_refused_nothing(emulator: Emulator) -> None:
-    assert skipped(everything(emulator, "administrator")) == []
+    assert not refused(everything(emulator, "administrator"))
+
+
+def test_a_viewers_key_leaves_a_dozen_lines_for_any_number_of_projects() -> None:
+    space = generate(seed=7, projects=30, issues=60)
+    for project in space.projects.values():
+        space.add_member(project, "viewer")
+        space.update_project(project, use_git=True, use_document=True, use_file_sharing=True)
+        space.create_document(project, "文書", "本文")
+    with Emulator(space=space) as emulator:
+        output = everything(emulator, "viewer")
+        assert len(output.rows("projects")) >= 30
+        warnings = output.logs("WARN")
+        assert len(warnings) <= 12
+        for name in ("webhooks", "pull_requests", "shared_files"):
+            (line,) = (line for streams, line in refused(output).items() if name in streams.split(", "))
+            assert re.search(r": \d\d projects left out \(APP, \w+, .* and \d\d more\): ", line)
+        for project in space.projects.values():
+            assert str(project.id) not in "".join(warnings)
 
 
 @pytest.mark.parametrize("status", [404, 403])
@@ -92,7 +119,7 @@ def test_a_feature_that_is_switched_off_costs_no_request(status: int) -> None:
     """The project's own flags say so in advance, so that no line in the log is needed."""
     with Emulator(projects=4, issues=40, settings={"feature_off_status": status}) as emulator:
         output = everything(emulator, "administrator")
-        assert skipped(output) == []
+        assert not refused(output)
         off = {
             project["id"]: [flag for flag in ("useWiki", "useGit", "useDocument") if project[flag] is False]
             for project in output.rows("projects")
@@ -103,6 +130,44 @@ def test_a_feature_that_is_switched_off_costs_no_request(status: int) -> None:
             assert not [row for row in output.rows(stream) if flag in off[row["projectId"]]]
 
 
+def test_a_feature_that_the_flags_do_not_show_as_off_is_named_once(small: Emulator) -> None:
+    """It stays so until somebody switches it on: no word of the next sync, and one look per project."""
+    small.faults.clear()
+    small.faults.add(r"/git/repositories$", status=404, times=None)
+    streams = ["git_repositories", "pull_requests", "pull_request_comments"]
+    output = command("read", small.config(), streams=streams)
+    assert (output.status, output.errors) == (0, [])
+    keys = sorted(project["projectKey"] for project in small.truth("projects") if project["useGit"] is not False)
+    number = f"{len(keys)} project{'s' if len(keys) > 1 else ''}"
+    assert output.logs("WARN") == [
+        f"{', '.join(streams)}: {number} left out ({', '.join(keys)}): Backlog has no such list although the project "
+        "is there: the feature is switched off."
+    ]
+
+
+def test_a_project_that_is_lost_for_a_moment_gives_hope(small: Emulator) -> None:
+    """Whatever of it was asked for, and whoever asked: one line."""
+    small.faults.clear()
+    web = next(project for project in small.truth("projects") if project["projectKey"] == "WEB")
+    small.faults.add(rf"/projects/{web['id']}/\w+$", status=404, times=None)
+    streams = ["statuses", "versions", "categories"]
+    output = command("read", small.config(), streams=streams)
+    assert (output.status, output.errors) == (0, [])
+    (line,) = output.logs("WARN")
+    names, _, rest = line.partition(": ")
+    assert set(names.split(", ")) == set(streams)
+    assert rest == "1 project left out (WEB): it could not be read, or not to its end. The next sync tries again."
+
+
+def test_warnings_come_although_the_sync_fails(small: Emulator) -> None:
+    small.faults.clear()
+    small.faults.add("/webhooks$", status=403, times=None)
+    small.faults.add("/versions$", status=400, times=None)
+    output = command("read", small.config(), streams=["webhooks", "versions"])
+    assert output.status == 1
+    assert "webhooks" in refused(output)
+
+
 REFUSALS: list[tuple[int, int | None, str]] = [
     (402, 2, "the plan of the space does not include it"),
     (403, 2, "the plan of the space does not include it"),
@@ -110,7 +175,7 @@ REFUSALS: list[tuple[int, int | None, str]] = [
     (403, 5, "the user of the key does not have the permission"),
     (401, 5, "the user of the key does not have the permission"),
     (403, None, "the user of the key does not have the permission"),
-    (404, 6, "It was deleted or is no longer visible"),
+    (404, 6, "Backlog has no such list although the project is there"),
 ]
 
 
@@ -133,10 +198,10 @@ def test_what_the_plan_or_a_role_refuses_is_named_with_the_reason(
     assert output.rows("statuses")
     assert not output.rows("custom_fields")
     assert fault.struck
-    lines = [line for line in output.logs("WARN") if reason in line]
-    assert Counter(line.split(":")[0] for line in lines) == {
-        f"Skipped projects/{project['id']}/customFields": 1 for project in small.truth("projects")
-    }
+    (line,) = output.logs("WARN")
+    keys = sorted(project["projectKey"] for project in small.truth("projects"))
+    assert line.startswith(f"custom_fields, custom_field_items: {len(keys)} projects left out ({', '.join(keys)}): ")
+    assert reason in line
 
 
 def test_an_endpoint_that_several_streams_ask_leaves_one_warning(small: Emulator) -> None:
@@ -146,10 +211,7 @@ def test_an_endpoint_that_several_streams_ask_leaves_one_warning(small: Emulator
     streams = ["users", "teams", "team_members", "user_stars", "project_users", "project_teams"]
     output = command("read", small.config(user="member"), streams=streams)
     assert (output.status, output.errors) == (0, [])
-    warned = Counter(skipped(output))
-    assert set(warned.values()) == {1}
-    for project in small.truth("projects", user="member"):
-        assert {f"projects/{project['id']}/users", f"projects/{project['id']}/teams"} <= set(warned)
+    assert set(refused(output)) == {"users, user_stars", "teams, team_members", "project_users", "project_teams"}
 
 
 @pytest.mark.parametrize("path", sorted(BASE_ENDPOINTS))
@@ -174,7 +236,9 @@ def test_a_project_that_goes_while_it_is_read_does_not_end_the_sync(small: Emula
     output = command("read", small.config(), streams=["issues"])
     assert (output.status, output.errors) == (0, [])
     assert output.rows("issues")
-    assert [line for line in output.logs("WARN") if line.startswith("Skipped issues: ")]
+    (line,) = output.logs("WARN")
+    assert line.startswith("issues: 1 project left out (")
+    assert line.endswith("The next sync tries again.")
 
 
 def test_other_rejections_are_not_taken_for_a_missing_right(small: Emulator) -> None:

@@ -36,7 +36,8 @@ from source_backlog.changes.siblings import siblings_of, walking_together
 from source_backlog.columns import DateColumns, Reader, date_columns
 from source_backlog.config import NormaliseDomain, check_config
 from source_backlog.disk import MAKE_ROOM, of_the_disk_in
-from source_backlog.space import Space, readers_of
+from source_backlog.left_out import CONTENTS, RIGHTS, left_out_of
+from source_backlog.space import Space, readers_of, streams_by_endpoint
 
 # roleType of a user: https://developer.nulab.com/docs/backlog/api/2/get-user-list
 ROLES = {1: "administrator", 2: "member", 3: "reporter", 4: "viewer", 5: "guest reporter", 6: "guest viewer"}
@@ -108,6 +109,7 @@ class SourceBacklog(YamlDeclarativeSource):
             cursor.bind(self._states, self._constructor.get_message_repository())
         together = walking_together(self.space.cursors.values())
         self.space.read_by(readers_of(declared, self._selected, together))
+        left_out_of(self.space).read_by(streams_by_endpoint(declared, self._selected))
         keys = self._keys()
         self._schemas = {stream.name: stream.get_json_schema for stream in streams}
         return [self._with_checkpoints(stream, keys[stream.name]) for stream in streams]
@@ -141,6 +143,7 @@ class SourceBacklog(YamlDeclarativeSource):
             return super().discover(logger, config)
         finally:
             self._discovering = False
+            left_out_of(self.space).report()
 
     def read(
         self,
@@ -174,6 +177,7 @@ class SourceBacklog(YamlDeclarativeSource):
         finally:
             self._only = None
             self.space.close()
+            left_out_of(self.space).report()
             sent = limits_of(self.space).sent
             LOGGER.info(
                 f"Requests of this sync: {sent['read']} read, {sent['search']} search; "
@@ -247,7 +251,7 @@ class SourceBacklog(YamlDeclarativeSource):
             f"The key belongs to {me.get('name')} (role {ROLES.get(role or 0, role)}) in the space "
             f"{space['spaceKey']}; it sees {len(projects)} of the selected projects."
         )
-        for line in not_for(role):
+        for line in not_for(role, self.resolved_manifest["streams"]):
             LOGGER.info(line)
 
     def _new_space(self) -> Space:
@@ -292,24 +296,20 @@ class PartitionsOf(PartitionGenerator):
         return self.stream.generate_partitions()
 
 
-def not_for(role: int | None) -> Iterator[str]:
-    """What a user of `role` cannot read, a line per reason; nothing for an administrator.
+def not_for(role: int | None, streams: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """What a user of `role` cannot read of the `streams` of the manifest, a line per right; an administrator can all.
 
-    Source: the role line of each page under https://developer.nulab.com/docs/backlog/
+    Whether the user administers a project is not asked, so that those streams are named to all others.
     """
     if role == ADMINISTRATOR:
         return
-    yield "The stream space_disk_usage needs the administrator role and will be empty."
-    yield (
-        "The streams users, teams and team_members need an administrator or project administrator; without one they, "
-        "and user_stars, hold the people and teams of the visible projects."
-    )
-    yield "The stream webhooks needs an administrator or project administrator; projects without one are left out."
-    if role in (MAY_ONLY_ADD_ISSUES, MAY_ONLY_VIEW_ISSUES):
-        yield (
-            "A user who may only add or view issues cannot read shared files (shared_files, shared_file_contents), "
-            "Git (git_repositories and all pull_request streams) and comments of documents (document_comments)."
-        )
+    declared = list(streams)
+    readers = streams_by_endpoint(declared, [stream["name"] for stream in declared])
+    for right in dict.fromkeys(RIGHTS.values()):
+        if right is not CONTENTS or role in (MAY_ONLY_ADD_ISSUES, MAY_ONLY_VIEW_ISSUES):
+            names = {name for endpoint in RIGHTS if RIGHTS[endpoint] is right for name in readers.get(endpoint, ())}
+            without = right.instead or "Without it, what Backlog refuses is left out."
+            yield f"{', '.join(sorted(names))}: it takes {right.takes}. {without}"
 
 
 def readable(error: AirbyteErrorTraceMessage) -> AirbyteErrorTraceMessage:

@@ -59,8 +59,6 @@ class Space:
         self.lock = threading.RLock()
         self._locks: dict[str, threading.RLock] = collections.defaultdict(threading.RLock)
         self.discovering = False
-        # Paths that are asked for to see whether the object exists: an answer of "no" is no warning.
-        self.probed: set[str] = set()
         # Endpoint -> how many requests in a row have failed for good, and how: see `BacklogClient`.
         self.failing: dict[str, tuple[int, AirbyteTracedException]] = {}
         # Whether a request of this sync was answered as Backlog does: then the domain is right.
@@ -124,6 +122,18 @@ class Space:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(self.num_workers, thread_name_prefix="look-ahead")
             return self._executor
+
+
+def streams_by_endpoint(streams: Iterable[dict[str, Any]], selected: Collection[str]) -> dict[str, list[str]]:
+    """The `selected` streams of a manifest, by the endpoints that they read."""
+    found: dict[str, list[str]] = {}
+    for stream in streams:
+        if stream["name"] in selected:
+            parameters = stream.get("$parameters", {})
+            reads = parameters.get("reads") or [parameters.get("path", "")]
+            for endpoint in {*reads, parameters.get("download", "")} - {""}:
+                found.setdefault(endpoint_of(endpoint), []).append(stream["name"])
+    return found
 
 
 def readers_of(

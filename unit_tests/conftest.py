@@ -34,7 +34,7 @@ class FakeRequester:
         self.answers = dict(answers)
         self.calls: list[tuple[str, Row]] = []
 
-    def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    def get_json(self, path: str, params: Mapping[str, Any] | None = None, *, probe: bool = False) -> Any:
         self.calls.append((path, dict(params or {})))
         answer = self.answers.get(path)
         return copy.deepcopy(answer(dict(params or {})) if callable(answer) else answer)

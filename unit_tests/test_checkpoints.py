@@ -24,6 +24,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_backlog.changes import checkpoints as module
 from source_backlog.changes.checkpoints import Checkpoints
 from source_backlog.changes.position import ActivitiesPosition, DeletionsPosition, ObjectsPosition, Position, Resume
+from source_backlog.left_out import left_out_of
 from source_backlog.space import Space
 
 # The state that version 0.1.0 saved. A later version has to go on from it: connections hold it for years.
@@ -195,14 +196,16 @@ def test_a_project_without_the_feature_keeps_its_place(
 
 
 def test_a_project_that_is_gone_is_reported_and_its_place_is_kept(
-    run: Callable[..., Run], caplog: pytest.LogCaptureFixture
+    run: Callable[..., Run], space: Space, caplog: pytest.LogCaptureFixture
 ) -> None:
     sync = run(STATE_OF_0_1_0, projects=[WEB])
     assert [one.partition["projectId"] for one in sync.slices()] == [1]
+    assert [one.partition["projectId"] for one in sync.slices()] == [1], "as another stream does"
+    left_out_of(space).report()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        "issues: no longer visible to the key, or not selected: projects 2. Their rows stay as they are."
+        "Projects no longer visible to the key, or not selected: 2. Their rows stay as they are."
     )
     sync.cursor.ensure_at_least_one_state_emitted()
     assert sync.emitted() == [STATE_OF_0_1_0]

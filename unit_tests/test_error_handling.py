@@ -17,6 +17,7 @@ from source_backlog.api.errors import (
     BacklogErrorHandler,
     Meaning,
     NoAnswer,
+    Skip,
     UntilTheWindowEnds,
     error_of,
     meaning_of,
@@ -25,6 +26,7 @@ from source_backlog.api.errors import (
 )
 from source_backlog.api.limits import limits_of
 from source_backlog.api.network import AUTHORITIES, proxy_of
+from source_backlog.left_out import Cause
 from source_backlog.space import Space
 
 SECRET = "kEy-that-nobody-may-see"
@@ -351,17 +353,21 @@ def test_an_empty_answer_is_no_list_and_no_space(
 def test_an_empty_answer_for_an_object_says_that_there_is_none(
     handler: BacklogErrorHandler,
     response: Answer,
-    caplog: pytest.LogCaptureFixture,
     status: int,
     content: bytes,
     path: str,
     warned: bool,
 ) -> None:
     given = response(status, content, path)
-    assert handler.interpret_response(given).response_action == ResponseAction.IGNORE
-    assert not as_edited(given).ok
-    said = f"Skipped {path}: Backlog answers with nothing. It was deleted or is no longer visible."
-    assert [record.getMessage() for record in caplog.records] == ([said] if warned else [])
+    kept = as_edited(given) if handler.interpret_response(given) else given
+    assert not kept.ok
+    said = "Backlog answers with nothing. It was deleted or is no longer visible."
+    # Also when it is given to another stream.
+    for one in (given, kept):
+        resolution = handler.interpret_response(one)
+        assert resolution.response_action == ResponseAction.IGNORE
+        assert isinstance(resolution, Skip) == warned
+        assert resolution.error_message == (said if warned else None)
 
 
 def test_the_bytes_of_a_file_are_not_taken_for_json(handler: BacklogErrorHandler, response: Answer) -> None:
@@ -476,42 +482,18 @@ def test_nothing_at_all_is_tried_again(handler: BacklogErrorHandler) -> None:
     assert_sentence(resolution)
 
 
-@pytest.mark.parametrize(("status", "code", "path"), [row[:3] for row in TABLE if row[3] == ResponseAction.IGNORE])
-def test_what_is_skipped_leaves_one_warning_with_the_object_and_the_reason(
-    handler: BacklogErrorHandler,
-    response: Answer,
-    caplog: pytest.LogCaptureFixture,
-    status: int,
-    code: int | None,
-    path: str,
+@pytest.mark.parametrize(("status", "code", "path", "action"), [row[:4] for row in TABLE])
+def test_what_is_skipped_has_a_cause(
+    handler: BacklogErrorHandler, response: Answer, status: int, code: int | None, path: str, action: ResponseAction
 ) -> None:
     resolution = handler.interpret_response(response(status, body(code), path))
-    (record,) = caplog.records
-    assert record.levelname == "WARNING"
-    assert record.getMessage() == f"Skipped {path}: {resolution.error_message}"
-
-
-def test_an_object_that_was_only_probed_leaves_no_warning(
-    handler: BacklogErrorHandler, response: Answer, space: Space, caplog: pytest.LogCaptureFixture
-) -> None:
-    space.probed.add("issues/1")
-    assert handler.interpret_response(response(404, body(6), "issues/1")).response_action == ResponseAction.IGNORE
-    assert caplog.records == []
-    handler.interpret_response(response(404, body(6), "issues/2"))
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-
-
-@pytest.mark.parametrize(("status", "code", "path"), [row[:3] for row in TABLE if row[3] != ResponseAction.IGNORE])
-def test_what_is_not_skipped_leaves_no_warning(
-    handler: BacklogErrorHandler,
-    response: Answer,
-    caplog: pytest.LogCaptureFixture,
-    status: int,
-    code: int | None,
-    path: str,
-) -> None:
-    handler.interpret_response(response(status, body(code), path))
-    assert caplog.records == []
+    if action != ResponseAction.IGNORE:
+        assert not isinstance(resolution, Skip)
+        return
+    assert isinstance(resolution, Skip)
+    gone = status == 404 or code == 6
+    assert resolution.cause is (Cause.GONE if gone else Cause.PLAN if code == 2 else Cause.ROLE)
+    assert (resolution.error_message or "").endswith(resolution.cause.value)
 
 
 def test_the_numbers_of_retries_are_those_of_the_space(handler: BacklogErrorHandler, space: Space) -> None:

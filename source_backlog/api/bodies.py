@@ -17,6 +17,9 @@ CHUNK_BYTES = 256 * 1024
 # Where a response keeps what was decoded, what of it was mended, and whether it is still what was received.
 _DECODED, _MENDED, _EDITED, _MISSING = "backlog_body", "backlog_mended", "backlog_edited", "backlog_missing"
 
+# The body of the 404 in the place of an answer that holds nothing.
+NOTHING = b"null"
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Half of a surrogate pair is no character: no text that can be encoded has one, so that it marks what has to be mended.
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -106,7 +109,7 @@ def mark_edited(response: requests.Response) -> None:
 def as_edited(response: requests.Response) -> requests.Response:
     """The response for whoever decodes it anew: with what its body was edited to, if it was, or as a 404."""
     if response.__dict__.get(_MISSING):
-        return response_with(404, response.url, b"")
+        return response_with(404, response.url, NOTHING)
     if not response.__dict__.get(_EDITED):
         return response
     body = body_of(response)

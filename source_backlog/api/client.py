@@ -18,11 +18,12 @@ from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, Res
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.bodies import as_edited, body_of, read_body
-from source_backlog.api.errors import API, BacklogErrorHandler, path_of
+from source_backlog.api.errors import API, BacklogErrorHandler, Skip, path_of
 from source_backlog.api.limits import limits_of
 from source_backlog.api.network import authorities
 from source_backlog.api.oauth import RotatingTokens
 from source_backlog.api.responses import responses_of
+from source_backlog.left_out import Cause, left_out_of, project_of, subject_of
 from source_backlog.space import Space, endpoint_of
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
@@ -175,8 +176,10 @@ class BacklogClient:
         self._timeout = QUICK_TIMEOUT_SECONDS if space.quick else timeout
         self._session = BacklogSession(space)
 
-    def get(self, url: str, params: Mapping[str, Any], fresh: bool = False) -> requests.Response:
+    def get(self, url: str, params: Mapping[str, Any], fresh: bool = False, probe: bool = False) -> requests.Response:
         """The response to a GET request: sent, or (unless it has to be `fresh`) one that another stream has received.
+
+        What is refused is noted as left out, unless the request is a `probe`: one that asks whether there is something.
 
         Raises `AirbyteTracedException` with a sentence for the user when the request fails for good.
         """
@@ -185,12 +188,41 @@ class BacklogClient:
             return self._request(url, params)
 
         if fresh or not self._space.has_several_readers(path_of(url)):
-            return fetch()
-        return responses_of(self._space).get(f"{url}?{urlencode(params, doseq=True)}", fetch)
+            response = fetch()
+        else:
+            response = responses_of(self._space).get(f"{url}?{urlencode(params, doseq=True)}", fetch)
+        if not probe:
+            self._note_refusal(url, params, response)
+        return response
 
     def open(self, url: str) -> requests.Response:
         """The response to a download, its body not yet read."""
-        return self._request(url, {}, stream=True)
+        response = self._request(url, {}, stream=True)
+        self._note_refusal(url, {}, response)
+        return response
+
+    def _note_refusal(self, url: str, params: Mapping[str, Any], response: requests.Response) -> None:
+        skip = None if response.ok else self._handler.interpret_response(response)
+        if not isinstance(skip, Skip):
+            return
+        path = path_of(url)
+        project = project_of(path, params)
+        cause = skip.cause
+        if cause is Cause.GONE and project is not None and subject_of(path, project) == f"projects/{project}":
+            # The list of a project: it is the feature that is missing, or the whole project. Every project has issues.
+            cause = Cause.OFF if path != "issues" and self._is_there(url, project) else Cause.LOST
+        left_out_of(self._space).refuse(path, project, cause, skip.error_message or cause.value)
+
+    def _is_there(self, url: str, project: str) -> bool:
+        statuses = f"{url.split(API, 1)[0]}{API}projects/{project}/statuses"
+
+        def ask() -> bool:
+            try:
+                return self.get(statuses, {}, fresh=True, probe=True).ok
+            except AirbyteTracedException:
+                return False
+
+        return self._space.once(f"project {project} is there", ask)
 
     def _request(self, url: str, params: Mapping[str, Any], stream: bool = False) -> requests.Response:
         path = path_of(url)

@@ -20,12 +20,13 @@ from airbyte_cdk.sources.streams.http.error_handlers import (
     ResponseAction,
 )
 
-from source_backlog.api.bodies import TooLarge, body_of, is_empty, mark_edited, mark_missing, mended_in
+from source_backlog.api.bodies import NOTHING, TooLarge, body_of, is_empty, mark_edited, mark_missing, mended_in
 from source_backlog.api.limits import limits_of
 from source_backlog.api.network import proxy_of, unusable_authorities
 from source_backlog.api.shapes import Misshapen, fit, has_id, is_single
 from source_backlog.config import other_addresses
-from source_backlog.space import Space
+from source_backlog.left_out import Cause, left_out_of, short
+from source_backlog.space import Space, endpoint_of
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -43,12 +44,6 @@ BASE_ENDPOINTS = frozenset(
 
 # Bodies that are files: not JSON, and not to be read into memory. A listing of shared files may end alike.
 DOWNLOAD = re.compile(r"^(?!projects/[^/]+/files/metadata/).*/(attachments|files)/\d+$")
-
-# What is read instead of a list that is refused: see `PeopleRetriever`.
-INSTEAD = {
-    "users": " The members of the visible projects are read instead.",
-    "teams": " The teams of the visible projects are read instead.",
-}
 
 
 def path_of(url: str | None) -> str:
@@ -291,8 +286,15 @@ def without_answer(error: Exception | None, host: str) -> ErrorResolution:
 
 
 @dataclass
+class Skip(ErrorResolution):
+    """Go on without what was asked for, which is to be said (`LeftOut`)."""
+
+    cause: Cause = Cause.GONE
+
+
+@dataclass
 class BacklogErrorHandler(ErrorHandler):
-    """Decides what to do with an answer: use it, retry, skip the object with a warning, or stop with a remedy.
+    """Decides what to do with an answer: use it, retry, skip the object, or stop with a remedy.
 
     Why Python: the CDK's response filters can neither tell a permission from a bad key (both may be 401; only the
     `code` in the body differs, and the body may be empty or HTML), nor see that a 200 is an HTML page, which the
@@ -336,6 +338,8 @@ class BacklogErrorHandler(ErrorHandler):
         if meaning is Meaning.UNAUTHENTICATED:
             return self._unauthenticated()
         if meaning is Meaning.MISSING:
+            if response.content == NOTHING and is_single(path):
+                return self._nothing(response, path)
             return self._missing(path, said)
         return _RESOLUTIONS[meaning](Asked(self._host, path, status, said, proxy_of(response.url)))
 
@@ -368,16 +372,18 @@ class BacklogErrorHandler(ErrorHandler):
             warn_once(self.api_budget, f"Characters that cannot be read in {name} were replaced by U+FFFD.")
         if gone:
             mark_edited(response)
-            warn_once(self.api_budget, f"Left out of {path}, because it cannot be read: {gone}.")
         if self.api_budget is not None:
             self.api_budget.answered = True
+            if gone:
+                before = f"Left out of {short(endpoint_of(path))}, because it cannot be read: "
+                left_out_of(self.api_budget).collect(before, path, ".", gone)
         return ErrorResolution(ResponseAction.SUCCESS)
 
     def _nothing(self, response: requests.Response, path: str) -> ErrorResolution:
         """There is none, as Backlog says it of what a space may have once or not at all, such as a notice."""
         mark_missing(response)
         if has_id(path):
-            return self._skip(path, "Backlog answers with nothing. It was deleted or is no longer visible.")
+            return _skip(Cause.GONE, f"Backlog answers with nothing. {Cause.GONE.value}")
         return ErrorResolution(ResponseAction.IGNORE)
 
     def _if_this_persists(self, if_it_is_right: str = "") -> str:
@@ -401,25 +407,16 @@ class BacklogErrorHandler(ErrorHandler):
         )
 
     def _refused(self, path: str, code: int | None) -> ErrorResolution:
-        reason = (
-            "the plan of the space does not include it"
-            if code == LICENCE
-            else "the user of the key does not have the permission"
-        )
+        cause = Cause.PLAN if code == LICENCE else Cause.ROLE
         if path in BASE_ENDPOINTS:
-            return _config_error(f"Backlog refuses {path}: {reason}. Use the key of a user who may read issues.")
-        return self._skip(path, f"{reason}.{INSTEAD.get(path, '')}")
+            return _config_error(f"Backlog refuses {path}: {cause.value} Use the key of a user who may read issues.")
+        return _skip(cause, cause.value)
 
     def _missing(self, path: str, message: str) -> ErrorResolution:
         said = message.rstrip(".") or "not found"
         if path in BASE_ENDPOINTS and path != "issues":
             return _config_error(f"{self._host} has no {path} ({said}). {domain_hint(self._host)}")
-        return self._skip(path, f"Backlog answers '{said}'. It was deleted or is no longer visible.")
-
-    def _skip(self, path: str, reason: str) -> ErrorResolution:
-        if self.api_budget is None or path not in self.api_budget.probed:
-            warn_once(self.api_budget, f"Skipped {path}: {reason}")
-        return ErrorResolution(ResponseAction.IGNORE, None, reason)
+        return _skip(Cause.GONE, f"Backlog answers '{said}'. {Cause.GONE.value}")
 
     @property
     def _host(self) -> str:
@@ -469,6 +466,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         yield error
         inner = getattr(error, "reason", None) or next(iter(error.args), None)
         error = inner if isinstance(inner, BaseException) else error.__cause__
+
+
+def _skip(cause: Cause, reason: str) -> Skip:
+    return Skip(ResponseAction.IGNORE, None, reason, cause)
 
 
 def _retry(message: str) -> ErrorResolution:

@@ -1,6 +1,5 @@
 """The requester of all streams: what the manifest and the retrievers ask Backlog with."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,8 @@ from airbyte_cdk.sources.types import StreamSlice, StreamState
 from source_backlog.api.bodies import body_of
 from source_backlog.api.client import BacklogClient
 from source_backlog.api.errors import NO_RESOURCE, BacklogErrorHandler, error_of
+from source_backlog.left_out import left_out_of
 from source_backlog.space import Space
-
-LOGGER = logging.getLogger("airbyte.source_backlog")
 
 
 @dataclass
@@ -65,20 +63,22 @@ class BacklogRequester(HttpRequester):
             params=request_params or {},
         )
 
-    def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """The decoded body of `GET /api/v2/{path}`, or None when the object was skipped with a warning.
+    def get_json(self, path: str, params: Mapping[str, Any] | None = None, *, probe: bool = False) -> Any:
+        """The decoded body of `GET /api/v2/{path}`, or None when it was refused, which is noted as left out.
+
+        With `probe` a refusal is no loss: whoever asks wants to know whether there is something, or can do without it.
 
         Raises `AirbyteTracedException` with a message for the user when the request fails for good.
         """
-        response = self.send_request(path=path, request_params=params or {})
-        return body_of(response) if response is not None and response.ok else None
+        response = self._client.get(f"{self.get_url()}{path}", params or {}, probe=probe)
+        return body_of(response) if response.ok else None
 
-    def look(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    def look(self, path: str, params: Mapping[str, Any] | None = None, *, probe: bool = False) -> Any:
         """The same as it is at this moment, and not as another stream has received it earlier in this sync.
 
         For doubts about what a list has just shown: an older answer knows nothing of them.
         """
-        response = self._client.get(f"{self.get_url()}{path}", params or {}, fresh=True)
+        response = self._client.get(f"{self.get_url()}{path}", params or {}, fresh=True, probe=probe)
         return body_of(response) if response.ok else None
 
     def download(self, path: str, target: Path) -> int | None:
@@ -97,23 +97,22 @@ class BacklogRequester(HttpRequester):
 
     def exists(self, path: str) -> bool:
         """Whether Backlog has an object under `path` now; a user who may not see it gets the same answer."""
-        assert self.api_budget is not None
-        self.api_budget.probed.add(path)
-        return self.look(path) is not None
+        return self.look(path, probe=True) is not None
 
     def is_missing(self, path: str) -> bool:
         """Whether Backlog says that there is nothing under `path`; a refusal is no such answer. Asked once per sync."""
         assert self.api_budget is not None
         space = self.api_budget
-        space.probed.add(path)
 
         def ask() -> bool:
-            response = self.send_request(path=path)
-            if response is None or response.ok:
+            response = self._client.get(f"{self.get_url()}{path}", {}, probe=True)
+            if response.ok:
                 return False
             missing = response.status_code == 404 or error_of(response)[0] == NO_RESOURCE
             if not missing:
-                LOGGER.warning(f"Cannot tell whether {path} was deleted: the user of the key may not read it.")
+                left_out_of(space).collect(
+                    "Cannot tell whether these were deleted: ", path, ". The user of the key may not read them."
+                )
             return missing
 
         return space.once(f"missing {path}", ask)

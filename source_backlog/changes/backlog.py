@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from source_backlog.api.requester import BacklogRequester
+from source_backlog.left_out import LeftOut, left_out_of
 from source_backlog.space import Space
 from source_backlog.values import as_instant
 
@@ -23,13 +24,22 @@ class Backlog:
         """The start date as an instant; None without one."""
         return as_instant(self.config.get("start_date"))
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    def get(self, path: str, params: Mapping[str, Any] | None = None, *, probe: bool = False) -> Any:
         """The decoded answer, kept for the other streams; None when it was refused. See `BacklogRequester.get_json`."""
-        return self.requester.get_json(path, params)
+        return self.requester.get_json(path, params, probe=probe)
 
-    def look(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    def look(self, path: str, params: Mapping[str, Any] | None = None, *, probe: bool = False) -> Any:
         """The same, asked anew. See `BacklogRequester.look`."""
-        return self.requester.look(path, params)
+        return self.requester.look(path, params, probe=probe)
+
+    def note_stuck(self, path: str) -> None:
+        """Note that a list could not be read to its end: see `by_id`."""
+        self.left_out.collect("A list does not move on, and what comes behind was not read: ", path, ".")
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What the sync leaves out."""
+        return left_out_of(self.space)
 
     def is_readable(self, project_id: Any) -> bool:
         """Whether the key's user may (still) read what is in the project."""

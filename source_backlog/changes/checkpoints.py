@@ -19,6 +19,7 @@ from source_backlog.api.requester import BacklogRequester
 from source_backlog.changes.position import NotUnderstood, ObjectsPosition, Position, is_id
 from source_backlog.changes.projects import selected_projects
 from source_backlog.changes.siblings import Team, siblings_of, teams
+from source_backlog.left_out import LeftOut, left_out_of
 from source_backlog.space import Space
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
@@ -140,15 +141,16 @@ class Checkpoints(PartitionRouter, Cursor):
         if saved and not isinstance(entries, list):
             LOGGER.warning(f"{self.name}: the saved state is not understood; the stream is read from its beginning.")
             return
+        # Of its own, because it is said at once: a load from the beginning may take hours.
+        left_out = LeftOut()
         for entry in entries or []:
             try:
                 partition, cursor = self._parts_of(entry)
                 self._positions[_key(partition)] = self.kind.parse(cursor)
             except NotUnderstood:
-                LOGGER.warning(
-                    f"{self.name}: a saved position is not understood; its part of the stream is read from its "
-                    f"beginning: {str(entry)[:200]}"
-                )
+                before = f"{self.name}: saved positions are not understood; their parts are read from the beginning: "
+                left_out.collect(before, str(entry)[:200], "")
+        left_out.report()
 
     def _parts_of(self, entry: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         partition, position = (entry.get(name) if isinstance(entry, dict) else None for name in ("partition", "cursor"))
@@ -205,10 +207,11 @@ class Checkpoints(PartitionRouter, Cursor):
 
     def _report_gone(self, visible: set[Any]) -> None:
         known = {project for key in self._positions if (project := dict(key).get("projectId")) is not None}
-        if gone := sorted(known - visible):
-            LOGGER.warning(
-                f"{self.name}: no longer visible to the key, or not selected: projects {', '.join(map(str, gone))}. "
-                "Their rows stay as they are."
+        for project in known - visible:
+            left_out_of(self.api_budget).collect(
+                "Projects no longer visible to the key, or not selected: ",
+                f"projects/{project}",
+                ". Their rows stay as they are.",
             )
 
 

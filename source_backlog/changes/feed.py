@@ -65,7 +65,7 @@ class Feed:
         self._reaches_back_to = 0.0
         self._newest: list[Row] | None = None
         self._trimmed: set[int] = set()
-        self._reported: set[int] = set()
+        self._reported = False
 
     def head(self, requester: BacklogRequester) -> int:
         """The id of the newest activity when it was first asked for in this sync; 0 for an empty feed.
@@ -147,8 +147,8 @@ class Feed:
         try:
             self._load(requester, after)
         except FeedTrimmed:
-            if after not in self._reported:
-                self._reported.add(after)
+            if not self._reported:
+                self._reported = True
                 LOGGER.warning(
                     f"Backlog no longer holds the activities since the last sync (after {after}). Everything that they "
                     "could have pointed to is read again."

@@ -88,12 +88,21 @@ def by_offset(
         offset += count - 1
 
 
-def by_id(fetch: Fetch, after: int | None = None, page_size: int = PAGE_SIZE, key: str = "id") -> Iterator[Row]:
+def by_id(
+    fetch: Fetch,
+    after: int | None = None,
+    page_size: int = PAGE_SIZE,
+    key: str = "id",
+    *,
+    stuck: Callable[[], None] | None = None,
+) -> Iterator[Row]:
     """All rows with an id above `after`, ascending, each once.
 
     `fetch` gets `order`, `count` and `minId` and gives the decoded page. `minId` is the last known id, whose row
     comes again if the server takes the bound as inclusive (it does, but no page says so) and is dropped: right
     under both readings, where `last + 1` would lose a row under the other.
+
+    `stuck` is called when the list does not move on; what comes behind it is then not read.
 
     Raises `Unreadable` when a page is refused (None).
     """
@@ -111,7 +120,10 @@ def by_id(fetch: Fetch, after: int | None = None, page_size: int = PAGE_SIZE, ke
         if len(page) < page_size:
             return
         if not fresh:
-            LOGGER.warning(f"A list does not move on after {key} {last}: what comes behind it was not read.")
+            if stuck is not None:
+                stuck()
+            else:
+                LOGGER.warning(f"A list does not move on after {key} {last}: what comes behind it was not read.")
             return
         last = max(row[key] for row in fresh)
 

@@ -9,6 +9,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.requester import BacklogRequester
 from source_backlog.changes.paging import rows_of
+from source_backlog.left_out import left_out_of
 from source_backlog.space import Space
 from source_backlog.values import Row
 
@@ -51,7 +52,8 @@ def selected_projects(requester: BacklogRequester, config: Mapping[str, Any], sp
             )
         if missing:
             space.memory[MISSING] = nothing_matches(missing, visible)
-            LOGGER.warning(space.memory[MISSING])
+            # At once: it is most often a slip, and a first load may take hours.
+            LOGGER.warning(nothing_matches(missing, visible))
         return chosen
 
     return space.once("projects", read)
@@ -61,7 +63,10 @@ def visible_projects(requester: BacklogRequester, space: Space) -> list[Row]:
     """All projects that the key's user sees, requested once per sync, in the order of Backlog's list."""
 
     def read() -> list[Row]:
-        return [project for project in rows_of(requester.get_json("projects")) if project.get("id") is not None]
+        visible = [project for project in rows_of(requester.get_json("projects")) if project.get("id") is not None]
+        for project in visible:
+            left_out_of(space).know(f"projects/{project['id']}", project.get("projectKey"))
+        return visible
 
     return space.once("visible projects", read)
 

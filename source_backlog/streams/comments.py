@@ -1,6 +1,7 @@
 """Comments of issues and pull requests."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from source_backlog.changes.backlog import Backlog
@@ -29,7 +30,8 @@ class CommentedIssues(IssuesToAsk):
 def comments_under(backlog: Backlog, path: str) -> list[Row] | None:
     """All comments of one object, oldest first; None when it is gone."""
     try:
-        return list(by_id(lambda page: backlog.get(f"{path}/comments", page)))
+        stuck = partial(backlog.note_stuck, f"{path}/comments")
+        return list(by_id(lambda page: backlog.get(f"{path}/comments", page), stuck=stuck))
     except Unreadable:
         return None
 

@@ -1,7 +1,6 @@
 """What was deleted: as the activity feed tells, and as lists that are read whole show by comparison."""
 
 import copy
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,17 +10,16 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.api.errors import warn_once
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import head_of
 from source_backlog.changes.paging import Unreadable, by_id, by_offset, rows_of
 from source_backlog.changes.position import DeletionsPosition, Place
 from source_backlog.changes.projects import selected_projects, selection, visible_projects
+from source_backlog.left_out import LeftOut
 from source_backlog.streams.activities import NewActivities
+from source_backlog.streams.pull_requests import note_repository
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.values import STAMP, Row, as_instant
-
-LOGGER = logging.getLogger("airbyte.source_backlog")
 
 # activity type -> entity; https://developer.nulab.com/docs/backlog/api/2/get-recent-updates
 DELETED_BY_TYPE = {
@@ -84,8 +82,11 @@ class DeletionRetriever(BacklogRetriever):
         start = self.backlog.start
         place: Place[DeletionsPosition] = Place(self.position(stream_slice))
         comparison = Comparison(self.backlog, place.before.known or {})
+        # Of its own: it is said before the position passes over it.
+        unnamed = LeftOut()
 
         def save() -> None:
+            unnamed.report()
             self.checkpoint(stream_slice, replace(place.now, known=copy.deepcopy(comparison.known)))
 
         new = NewActivities(self.backlog, place, save)
@@ -94,12 +95,14 @@ class DeletionRetriever(BacklogRetriever):
             entity = DELETED_BY_TYPE.get(activity.get("type") or 0)
             if not entity or (entity == "pull_request" and not pull_requests.was_deleted(activity)):
                 continue
+            note_unnamed(entity, activity, unnamed)
             for row in deletions(entity, activity):
                 comparison.forget(row)
                 if not start or (as_instant(row["deletedAt"]) or start) >= start:
                     yield row
         yield from comparison.gone_projects()
         yield from comparison.missing(place.now.activity or 0)
+        unnamed.report()
         self.advance(stream_slice, replace(place.now, known=comparison.noted()))
 
 
@@ -116,12 +119,14 @@ class PullRequests:
         Backlog decides. It is asked only about what is not in the list that another stream has read; the list knows
         everything up to the head of the feed, which was asked for first.
         """
-        content = activity.get("content") or {}
-        project_id, number = (activity.get("project") or {}).get("id"), content.get("number")
+        content, project = activity.get("content") or {}, activity.get("project") or {}
+        project_id, number = project.get("id"), content.get("number")
         if project_id in self.without_git:
             # Backlog then answers like for a pull request that is gone, and has no row of it either.
             return False
-        path = PULL_REQUESTS.format(project_id, (content.get("repository") or {}).get("id"))
+        repository = content.get("repository") or {}
+        path = PULL_REQUESTS.format(project_id, repository.get("id"))
+        note_repository(self.backlog, {"id": project_id, **project}, repository)
         if self.backlog.space.is_read(path):
             head = head_of(self.backlog)
             listed: set[Any] = self.backlog.space.once(f"numbers of {path}", lambda: self._numbers(path))
@@ -131,7 +136,7 @@ class PullRequests:
 
     def _numbers(self, path: str) -> set[Any]:
         try:
-            return {row.get("number") for row in by_offset(lambda page: self.backlog.get(path, page))}
+            return {row.get("number") for row in by_offset(lambda page: self.backlog.get(path, page, probe=True))}
         except Unreadable:
             return set()
 
@@ -149,6 +154,10 @@ class Comparison:
         self.backlog = backlog
         self.known: dict[str, Any] = copy.deepcopy(dict(known))
         self.projects = selected_projects(backlog.requester, backlog.config, backlog.space)
+        visible = {str(project["id"]) for project in visible_projects(backlog.requester, backlog.space)}
+        for number, key in (self.known.get("projects") or {}).items():
+            if number not in visible:
+                backlog.left_out.know(f"projects/{number}", key)
         self.now: Known = {path: self._lists(path, self.known.get(path) or {}) for path in COMPARED}
 
     def noted(self) -> dict[str, Any]:
@@ -211,8 +220,8 @@ class Comparison:
             except AirbyteTracedException as error:
                 if error.failure_type == FailureType.config_error:
                     raise
-                message = f"{self.backlog.stream}: {path} is not compared with the last sync. {error.message}"
-                warn_once(self.backlog.space, message)
+                before = f"{self.backlog.stream}: these are not compared with the last sync: "
+                self.backlog.left_out.collect(before, path, f". {error.message}")
                 body = None
             if not isinstance(body, list):
                 raise Unreadable
@@ -280,11 +289,10 @@ def is_same(one: Row, other: Row) -> bool:
 
 
 def deletions(entity: str, activity: Mapping[str, Any]) -> Iterator[Row]:
-    """The rows of an activity that deletes."""
+    """The rows of an activity that deletes; for `note_unnamed` what it does not name."""
     project, creator = activity.get("project") or {}, activity.get("createdUser") or {}
     for identifier, key, name in named(entity, activity.get("content") or {}, project):
         if identifier is None:
-            LOGGER.warning(_unnamed(entity, activity))
             continue
         yield {
             "entity": entity,
@@ -326,15 +334,22 @@ def named(entity: str, content: Row, project: Row) -> Iterator[tuple[Any, str | 
         yield content.get("id"), None, content.get("name") or content.get("title")
 
 
-def _unnamed(entity: str, activity: Mapping[str, Any]) -> str:
-    text = f"Activity {activity['id']} does not say which {entity.replace('_', ' ')} was deleted."
-    document = (activity.get("content") or {}).get("id")
-    if not entity.startswith("document_comment") or document is None:
-        return text
-    return (
-        f"{text} All comments of document {document} are read again in this sync: rows of it in document_comments that "
-        "do not come again are gone."
-    )
+def note_unnamed(entity: str, activity: Mapping[str, Any], left_out: LeftOut) -> None:
+    """Note an activity that deletes something and does not say what."""
+    content, project = activity.get("content") or {}, activity.get("project") or {}
+    if all(identifier is not None for identifier, *_ in named(entity, content, project)):
+        return
+    document = content.get("id") if entity.startswith("document_comment") else None
+    if document is None:
+        before = f"Backlog does not say which {entity.replace('_', ' ')} was deleted by these activities: "
+        left_out.collect(before, activity["id"], ".")
+    else:
+        left_out.collect(
+            "Backlog does not say which comments of these documents were deleted: ",
+            f"documents/{document}",
+            ". All of their comments are read again in this sync: rows of theirs in document_comments that do not come "
+            "again are gone.",
+        )
 
 
 def _inside(content: Row, name: str) -> Any:

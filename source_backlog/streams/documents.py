@@ -28,6 +28,7 @@ class ChangedDocuments(Finder):
     finds it.
     """
 
+    path = "documents/{id}"
     named_by = DOCUMENT_COMMENTED
     deleted_by = DOCUMENT_DELETED
 
@@ -64,9 +65,7 @@ class ChangedDocuments(Finder):
 
     def is_gone(self, object_id: Any) -> bool:
         """Whether the document is gone or in the trash: it may have been taken out of there again."""
-        path = f"documents/{object_id}"
-        self.backlog.space.probed.add(path)
-        document = self.backlog.get(path)
+        document = self.backlog.get(f"documents/{object_id}", probe=True)
         return not isinstance(document, dict) or document.get("statusId") != ACTIVE
 
     def newest_first(self, bound: str, *, not_empty: bool) -> Iterator[Row]:

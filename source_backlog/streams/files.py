@@ -22,6 +22,7 @@ from source_backlog.changes.paging import Unreadable, rows_of
 from source_backlog.changes.position import FilesPosition
 from source_backlog.changes.progress import Walk
 from source_backlog.changes.skipped import Failures
+from source_backlog.left_out import LeftOut
 from source_backlog.streams.documents import ids_in
 from source_backlog.streams.finder import Finder
 from source_backlog.streams.objects import ObjectRetriever, found
@@ -105,12 +106,15 @@ class FileRetriever(ObjectRetriever):
                 refused = fetched is False and not self.is_removed(row, partition["projectId"])
                 progress.note(row, missed=fetched is None, refused=refused)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS + progress.count / FILES_PER_SECOND_OF_PAUSE:
+                    progress.left_out.report()
                     self.checkpoint(partition, progress.unfinished())
                     saved = time.monotonic()
         except Unreadable:
-            LOGGER.warning(f"{self.name}: not readable to its end; the next sync tries again. ({_place(partition)})")
+            self.backlog.left_out.lose([self.name], partition["projectId"])
+            progress.left_out.report()
             self.advance(partition, progress.unfinished())
             return
+        progress.left_out.report()
         self.checkpoint(partition, progress.finished())
         progress.failures.report()
 
@@ -123,10 +127,9 @@ class FileRetriever(ObjectRetriever):
                 continue
             path = self.download.format(**row)
             if (row.get("size") or 0) > limit * MIB:
-                LOGGER.warning(
-                    f"{self.name}: left out {path} ({row.get('name')}): it has {row['size'] / MIB:.1f} MiB, more than "
-                    f"the limit of {limit} MiB."
-                )
+                after = f". They are larger than the limit of {limit} MiB."
+                size = f"{row.get('name')}, {row['size'] / MIB:.1f} MiB"
+                progress.left_out.collect(f"{self.name}: left out ", path, after, size)
                 progress.note(row)
                 continue
             yield {**row, "downloadUrl": f"{self.requester.get_url()}{path}"}
@@ -148,9 +151,8 @@ class FileRetriever(ObjectRetriever):
         """
         owner, attached, _ = self.download.format(**row).partition("/attachments/")
         if attached:
-            self.api_budget.probed.add(owner)
             try:
-                shown = self.requester.look(owner)
+                shown = self.requester.look(owner, probe=True)
             except AirbyteTracedException as error:
                 if error.failure_type == FailureType.config_error:
                     raise
@@ -164,9 +166,9 @@ class FileRetriever(ObjectRetriever):
     def fetch(self, row: Row) -> AirbyteRecordMessageFileReference | bool | None:
         """Stream the file of a row to the staging directory.
 
-        None, with a warning, when it could not be fetched now; False when it is refused (403, 404), which has its own
-        warning. Raises `AirbyteTracedException` when nothing could be fetched any more: the key is no longer accepted,
-        or the staging directory cannot be written to.
+        None when it could not be fetched now; False when it is refused (403, 404). Both are noted as left out. Raises
+        `AirbyteTracedException` when nothing could be fetched any more: the key is no longer accepted, or the staging
+        directory cannot be written to.
         """
         path = self.download.format(**row)
         relative = Path(
@@ -180,7 +182,7 @@ class FileRetriever(ObjectRetriever):
             except AirbyteTracedException as error:
                 if error.failure_type == FailureType.config_error:
                     raise
-                LOGGER.warning(f"{self.name}: could not fetch {path}: {error.message} It is tried again next time.")
+                self._note_failure(path, str(error.message))
                 return None
             except requests.RequestException as error:
                 target.unlink(missing_ok=True)
@@ -202,10 +204,12 @@ class FileRetriever(ObjectRetriever):
             return AirbyteRecordMessageFileReference(
                 staging_file_url=str(target), source_file_relative_path=str(relative), file_size_bytes=size
             )
-        LOGGER.warning(
-            f"{self.name}: could not fetch {path}: it broke off {ATTEMPTS} times. It is tried again next time."
-        )
+        self._note_failure(path, f"{path} broke off {ATTEMPTS} times.")
         return None
+
+    def _note_failure(self, path: str, reason: str) -> None:
+        before = f"{self.name}: could not be fetched, and is tried again next time: "
+        self.backlog.left_out.collect(before, path, f". {reason}")
 
 
 class Doubts:
@@ -309,6 +313,8 @@ class FileProgress:
         self._waiting: dict[Any, Row] = {row["id"]: row for row in before.missed or ()}
         self._refusals = {number: row.get(REFUSALS, 0) for number, row in self._waiting.items()}
         self.listed, self.failures = FilesPosition(), Failures()
+        # What is too large counts as done: it is said before the position is saved.
+        self.left_out = LeftOut()
 
     @property
     def count(self) -> int:
@@ -363,7 +369,3 @@ class FileProgress:
 
     def _of(self, row: Row) -> str:
         return as_instant(row.get(self._stamp)) or ""
-
-
-def _place(partition: StreamSlice) -> str:
-    return ", ".join(f"{name} {value}" for name, value in partition.partition.items())

@@ -18,10 +18,12 @@ Reader = Callable[[Backlog, Row], list[Row] | None]
 class Finder(ABC):
     """Finds what has changed in one project since the last sync. An instance belongs to one read of the project.
 
-    `named_by` are the types of the activities that say that an object has changed, `deleted_by` those that say that one
-    was deleted; `walk` is how far the read has come, of the class `walks`.
+    `path` is where an object is asked for. `named_by` are the types of the activities that say that an object has
+    changed, `deleted_by` those that say that one was deleted; `walk` is how far the read has come, of the class
+    `walks`.
     """
 
+    path: ClassVar[str]
     named_by: ClassVar[frozenset[int]] = frozenset()
     deleted_by: ClassVar[frozenset[int]] = frozenset()
     walks: ClassVar[type[Walk[Any]]] = Walk

@@ -1,7 +1,6 @@
 """Issues: which have changed, and what takes a request of its own per issue."""
 
 import itertools
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,8 +13,6 @@ from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_offset, rows
 from source_backlog.changes.progress import ResumableWalk
 from source_backlog.streams.finder import Finder, Reader
 from source_backlog.values import Row, as_instant, day_before
-
-LOGGER = logging.getLogger("airbyte.source_backlog")
 
 # In which the list is read again when rows are missing: first those with the fewest equal values.
 ORDERS = 3 * (
@@ -35,6 +32,7 @@ class ChangedIssues(Finder):
     `updatedSince` begins a day before the last known `updated` and has no end.
     """
 
+    path = "issues/{id}"
     named_by = ISSUE_CHANGED
     deleted_by = ISSUE_DELETED
 
@@ -94,20 +92,22 @@ class ChangedIssues(Finder):
             self.walk.skipped.wait_for(found)
         there = len(seen) + len(found)
         if there < number and there < (number := self._count(self.backlog.look, {**params, **window})):
-            LOGGER.warning(
-                f"{self.backlog.stream}: of the {number} issues of project {self.project.get('projectKey')} that "
-                f"Backlog counts, its list shows {there}, in whatever order. The others are read when they change."
+            self.backlog.left_out.collect(
+                "Backlog counts issues that its list does not show, in whatever order: ",
+                f"projects/{self.project_id}",
+                ". They are read when they change.",
+                f"of {number} issues it shows {there}",
             )
         yield from found.values()
 
     def _listed_anew(self, params: Row) -> Iterator[Row]:
         return by_offset(lambda page: self.backlog.look("issues", {**params, **page}))
 
-    def _count(self, ask: Callable[[str, Row], Any], filters: Row) -> int:
+    def _count(self, ask: Callable[..., Any], filters: Row) -> int:
         # What only checks must not stop what it checks.
-        self.backlog.space.probed.add("issues/count")
+        asked = {name: filters[name] for name in filters if name not in ("sort", "order")}
         try:
-            body = ask("issues/count", {name: filters[name] for name in filters if name not in ("sort", "order")})
+            body = ask("issues/count", asked, probe=True)
         except AirbyteTracedException as error:
             if error.failure_type == FailureType.config_error:
                 raise

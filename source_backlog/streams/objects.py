@@ -1,6 +1,5 @@
 """The streams of changing objects, put together from a finder, a reader and the rows that are made."""
 
-import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,11 +16,9 @@ from source_backlog.changes.siblings import Team
 from source_backlog.streams import comments, documents, issues, pull_requests, shared_files, wikis
 from source_backlog.streams.custom_fields import with_columns
 from source_backlog.streams.finder import Finder, Reader
-from source_backlog.streams.retriever import BacklogRetriever, place
+from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.streams.rows import MAKE
 from source_backlog.values import TOMBSTONE, Row
-
-LOGGER = logging.getLogger("airbyte.source_backlog")
 
 # How often a project whose objects take a request each saves its place.
 CHECKPOINT_SECONDS = 30.0
@@ -73,6 +70,7 @@ def found(backlog: Backlog, finder: Finder, reader: str) -> Iterator[tuple[Row, 
         if isinstance(got, AirbyteTracedException):
             skipped.failed(owner["id"], got)
         elif got is None:
+            backlog.left_out.know(finder.path.format(**owner), owner.get("issueKey"), finder.project_id)
             skipped.add(owner["id"])
         else:
             skipped.given(owner["id"])
@@ -117,8 +115,7 @@ class ObjectRetriever(BacklogRetriever):
             for member, row in self.walk(partition, team):
                 yield Record(row, member.name, partition)
         except Unreadable:
-            names = ", ".join(member.name for member in team.members)
-            LOGGER.warning(f"{names}: {place(partition)} is not readable to its end; the next sync tries again.")
+            self.backlog.left_out.lose((member.name for member in team.members), partition.partition.get("projectId"))
         except Exception as error:
             team.failure = error
             raise

@@ -1,8 +1,8 @@
 """People, teams and what belongs to one user: stars, watchings, notifications, recently viewed objects."""
 
-import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
@@ -14,8 +14,6 @@ from source_backlog.changes.projects import selected_projects, visible_projects
 from source_backlog.changes.skipped import Failures
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.values import Row, as_instant, later, not_in_the_future, under
-
-LOGGER = logging.getLogger("airbyte.source_backlog")
 
 # reason of a notification: https://developer.nulab.com/docs/backlog/api/2/get-notification
 ADDED_TO_PROJECT = 6
@@ -87,7 +85,8 @@ class StarRetriever(PeopleRetriever):
         """The stars of one user that are newer than the last known one."""
         path = f"users/{user['id']}/stars"
         try:
-            return list(newer(lambda page: self.requester.get_json(path, page), last.get(str(user["id"]))))
+            anew = partial(self.note_strange_position, path)
+            return list(newer(lambda page: self.requester.get_json(path, page), last.get(str(user["id"])), anew))
         except Unreadable:
             return []
         except AirbyteTracedException as error:
@@ -110,7 +109,7 @@ class NotificationRetriever(BacklogRetriever):
         projects = visible_projects(self.requester, self.api_budget)
         last = None if place.before.new(projects) else place.before.id
         recent = Recent(last, place.before.seen)
-        for notification in recent.new(newer(self.ask, recent.after)):
+        for notification in recent.new(newer(self.ask, recent.after, partial(self.note_strange_position, self.name))):
             yield notification
             if last is not None and notification.get("reason") == ADDED_TO_PROJECT:
                 # The project may have come and gone between two looks at the list of projects.
@@ -125,8 +124,8 @@ class NotificationRetriever(BacklogRetriever):
         return self.requester.get_json("notifications", page)
 
 
-def newer(ask: Fetch, last: int | None) -> Iterator[Row]:
-    """The rows after `last`, ascending; all rows when `last` cannot come from this list.
+def newer(ask: Fetch, last: int | None, begin_anew: Callable[[], None]) -> Iterator[Row]:
+    """The rows after `last`, ascending; all rows, which `begin_anew` is told, when `last` cannot come from this list.
 
     Raises `Unreadable` when a page is refused (None).
     """
@@ -141,7 +140,7 @@ def newer(ask: Fetch, last: int | None) -> Iterator[Row]:
     yield from by_id(fetch, last)
     # Usually the last known row itself comes again.
     if last is not None and empty and not belongs_to(ask, last, []):
-        LOGGER.warning(f"The saved position {last} is none of this list; it is read from its beginning.")
+        begin_anew()
         yield from by_id(ask)
 
 

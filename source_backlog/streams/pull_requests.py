@@ -19,6 +19,7 @@ class ChangedPullRequests(Finder):
     updated up to a day before the last known stamp is given again.
     """
 
+    path = "projects/{projectId}/git/repositories/{repositoryId}/pullRequests/{number}"
     walks = OrderedWalk
     walk: OrderedWalk[Any]
     named_by = PULL_REQUEST_CHANGED
@@ -51,6 +52,7 @@ class ChangedPullRequests(Finder):
         if repositories is None:
             raise Unreadable
         for repository in rows_of(repositories):
+            note_repository(self.backlog, self.project, repository)
             try:
                 for pull_request in self.of_repository(repository):
                     self.walk.see(as_instant(pull_request.get("updated")))
@@ -71,6 +73,13 @@ class ChangedPullRequests(Finder):
         }
         for pull_request in by_offset(lambda page: self.backlog.get(path, page)):
             yield under(pull_request, **columns)
+
+
+def note_repository(backlog: Backlog, project: Row, repository: Row) -> None:
+    """Note the name of a repository, for the warnings about what is in it."""
+    if project.get("projectKey") and repository.get("name"):
+        path = f"projects/{project['id']}/git/repositories/{repository.get('id')}"
+        backlog.left_out.know(path, f"{project['projectKey']}/{repository['name']}", project["id"])
 
 
 def whole(backlog: Backlog, pull_request: Row) -> list[Row] | None:

@@ -1,6 +1,5 @@
 """What the retrievers of Python have in common."""
 
-import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass
@@ -16,8 +15,6 @@ from source_backlog.changes.paging import Unreadable
 from source_backlog.changes.position import ObjectsPosition, Position
 from source_backlog.space import Space
 from source_backlog.values import Row
-
-LOGGER = logging.getLogger("airbyte.source_backlog")
 
 
 @dataclass
@@ -56,7 +53,7 @@ class BacklogRetriever(Retriever):
             for row in self.rows(partition):
                 yield Record(row, self.name, partition)
         except Unreadable:
-            LOGGER.warning(f"{self.name}: {place(partition)} is not readable to its end; the next sync tries again.")
+            self.backlog.left_out.lose([self.name], partition.partition.get("projectId"))
 
     @abstractmethod
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
@@ -70,6 +67,11 @@ class BacklogRetriever(Retriever):
         """Say how far the partition will have come when it closes."""
         self.partition_router.advance(stream_slice, position)
 
+    def note_strange_position(self, path: str) -> None:
+        """Note that a list is read from its beginning because what was saved cannot come from it."""
+        before = f"{self.name}: read from the beginning, because the saved position is none of these lists: "
+        self.backlog.left_out.collect(before, path, "")
+
     def checkpoint(self, stream_slice: StreamSlice, position: Position) -> None:
         """Save a position in the middle of the partition.
 
@@ -78,8 +80,3 @@ class BacklogRetriever(Retriever):
         """
         self.partition_router.advance(stream_slice, position)
         self.partition_router.checkpoint(stream_slice)
-
-
-def place(partition: StreamSlice) -> str:
-    """What a partition is, for a message."""
-    return ", ".join(f"{name} {value}" for name, value in partition.partition.items()) or "the space"

@@ -1,6 +1,7 @@
 """Wiki pages: which have changed, their text and their versions."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from source_backlog.changes.backlog import Backlog
@@ -17,6 +18,7 @@ class ChangedWikis(Finder):
     The list (one search request) has the stamps but not the text.
     """
 
+    path = "wikis/{id}"
     walks = OrderedWalk
     walk: OrderedWalk[Any]
     named_by = WIKI_CHANGED
@@ -55,7 +57,8 @@ def versions(backlog: Backlog, entry: Row) -> list[Row] | None:
     """
     path = f"wikis/{entry['id']}/history"
     try:
-        found = list(by_id(lambda params: backlog.get(path, params), key="version"))
+        stuck = partial(backlog.note_stuck, path)
+        found = list(by_id(lambda params: backlog.get(path, params), key="version", stuck=stuck))
     except Unreadable:
         return None
     return [under(version, projectId=entry.get("projectId"), pageId=entry["id"]) for version in found]
