@@ -57,11 +57,13 @@ def histories(family: str) -> st.SearchStrategy[tuple[str, list[Any]]]:
         # Changes before the n-th request.
         st.lists(st.tuples(st.one_of(st.integers(0, 12), st.integers(0, 40)), change), max_size=8),
         # How much of the output arrives; at which request the key is refused; how many activities Backlog keeps; which
-        # project the option Projects names.
+        # project the option Projects names; how many seconds pass until the next one: what changed within a day of the
+        # last change is read again in any case.
         st.one_of(st.just(1.0), st.floats(0, 1)),
         st.one_of(st.none(), st.none(), st.integers(0, 40)),
         st.one_of(st.none(), st.none(), st.none(), st.integers(1, 30)),
         st.one_of(st.none(), st.none(), numbers),
+        st.sampled_from([1, 2 * 86_400]),
     )
     return st.tuples(st.just(family), st.lists(sync, min_size=1, max_size=4))
 
@@ -75,7 +77,7 @@ def small() -> Iterator[None]:
 def live(reader: Reader, world: World, syncs: list[Any]) -> None:
     """Changes and syncs in turn; some changes fall between the requests of a sync, and some syncs break off."""
     emulator = reader.emulator
-    for before, during, part, refused_at, keep, only in syncs:
+    for before, during, part, refused_at, keep, only, pause in syncs:
         for action in before:
             world.act(*action)
         if keep is not None:
@@ -103,7 +105,7 @@ def live(reader: Reader, world: World, syncs: list[Any]) -> None:
         hiding = BY_ID if world.unseen > unseen else ["notifications"] if world.unnotified > unnotified else []
         reader.refresh([name for name in hiding if reader.read[name] > LOOK_AGAIN or name == "deletions"])
         # No two syncs begin within the same second.
-        world.space.advance(1)
+        world.space.advance(pause)
 
 
 @settings(
@@ -146,8 +148,8 @@ def test_after_a_quiet_sync_nothing_is_missing(
 
 def test_comments_of_updated_issues_only_lose_comments(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same invariant, with a reading that does not ask the feed: it is the invariant that fails."""
-    quiet: list[Any] = [([], [], 1.0, None, None, None)]
-    history = [*quiet, ([("wait", 4, 0), ("comment", 3, 1), ("tell", 5, 1)], [], 1.0, None, None, None)]
+    quiet: list[Any] = [([], [], 1.0, None, None, None, 1)]
+    history = [*quiet, ([("wait", 4, 0), ("comment", 3, 1), ("tell", 5, 1)], [], 1.0, None, None, None, 1)]
 
     def missing() -> list[str]:
         world = World(1)
@@ -172,7 +174,7 @@ def test_issues_of_one_second_are_counted(monkeypatch: pytest.MonkeyPatch) -> No
         world = World(1, {"ties": "random"})
         with Emulator(space=world.space) as emulator:
             reader = Reader(emulator, FAMILIES["issues"])
-            live(reader, world, [(bulk, [], 1.0, None, None, None)])
+            live(reader, world, [(bulk, [], 1.0, None, None, None, 1)])
             return reader.differences(world)
 
     assert missing() == []
