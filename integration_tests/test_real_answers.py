@@ -17,7 +17,9 @@ from integration_tests.commands import quickly
 from integration_tests.emulator import Emulator, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import Destination, differences, sync
+from integration_tests.histories import Reader
 from source_backlog.api.client import HOPELESS_AFTER
+from source_backlog.streams import objects
 
 Row = dict[str, Any]
 
@@ -195,6 +197,48 @@ def test_issues_of_one_second_are_all_there_after_the_first_sync(streams: list[s
         assert not result.warnings()
 
 
+def test_a_kill_in_the_middle_passes_over_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that come late must be known before the place is saved behind them."""
+    monkeypatch.setattr(objects, "CHECKPOINT_SECONDS", 0.0)
+    for part in (0.7, 0.78):
+        with Emulator(space=space(issues=2), quirks={"ties": "random"}) as emulator:
+            project = next(iter(emulator.space.projects.values()))
+            for issue in emulator.space.bulk_create_issues(project, [f"一括登録 {number}" for number in range(450)]):
+                emulator.space.add_comment(issue, "確認済み")
+            for number in range(80):
+                emulator.space.advance(6_000)
+                emulator.space.add_comment(emulator.space.create_issue(project, f"その後 {number}"), "確認済み")
+            emulator.space.advance(2 * 86_400)
+            reader = Reader(emulator, ["issue_comments"])
+            reader.sync(part)
+            reader.sync()
+            there = reader.tables["issue_comments"]
+            assert not [row for row in emulator.truth("issue_comments") if (row["id"],) not in there]
+
+
+@pytest.mark.parametrize("stream", ["documents", "document_attachments", "document_comments"])
+def test_documents_of_one_second_are_all_there_after_the_first_sync(stream: str) -> None:
+    with Emulator(space=space(issues=2), quirks={"ties": "random"}) as emulator:
+        project = next(each for each in emulator.space.projects.values() if each.use_document)
+        for page in emulator.space.bulk_create_documents(project, [f"一括文書 {number}" for number in range(450)]):
+            emulator.space.attach_file_to_document(page, "図.png")
+            emulator.space.comment_document(page, "確認済み")
+        emulator.space.advance(86_400)
+        copy = Copy(emulator, [stream])
+        copy.sync()
+        assert not copy.differences(stream)
+
+
+def test_watchings_of_one_second_are_all_there() -> None:
+    with Emulator(space=space(issues=2), quirks={"ties": "random"}) as emulator:
+        project = next(iter(emulator.space.projects.values()))
+        for issue in emulator.space.bulk_create_issues(project, [f"一括登録 {number}" for number in range(450)]):
+            emulator.space.watch(issue)
+        copy = Copy(emulator, ["watchings"])
+        assert not copy.sync().warnings()
+        assert not copy.differences("watchings")
+
+
 def test_what_a_list_counts_and_never_shows_is_said(emulator: Emulator) -> None:
     emulator.faults.add("/issues/count$", status=200, body={"count": 1000}, times=None)
     result = sync(emulator, ["issues"])
@@ -231,6 +275,26 @@ def test_what_a_list_leaves_out_is_asked_for(details: bool) -> None:
         emulator.space.advance(3 * 86_400)
         second = copy.sync()
         assert len(second.paths()) <= len(first.paths()) + 1, "the feed since the last sync"
+
+
+# Fact 17: a tree that does not show what is in the trash.
+
+
+@pytest.mark.parametrize("tree", ["full", "missing", "null", "empty"])
+def test_the_old_files_of_a_document_that_is_taken_out_of_the_trash_arrive(tree: str) -> None:
+    with Emulator(space=space(issues=2, documents=2), quirks={"trash_tree": tree}) as emulator:
+        project = next(each for each in emulator.space.projects.values() if each.use_document)
+        page = emulator.space.create_document(project, "戻す文書")
+        emulator.space.attach_file_to_document(page, "古い図.png")
+        emulator.space.trash_document(page)
+        emulator.space.advance(3 * 86_400)
+        emulator.space.attach_file_to_document(emulator.space.create_document(project, "ほかの文書"), "新しい図.png")
+        stream = "document_attachment_files"
+        first = sync(emulator, [stream])
+        emulator.space.advance(86_400)
+        emulator.space.restore_document(page)
+        second = sync(emulator, [stream], first.state)
+        assert "古い図.png" in [row["name"] for row in second.rows[stream]]
 
 
 # Fact 16: only `otherValue` is filled.

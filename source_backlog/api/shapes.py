@@ -21,7 +21,7 @@ _WITH_ID = re.compile(
     r"|^projects/[^/]+/git/repositories/[^/]+/pullRequests/[^/]+$"
 )
 _SINGLE = re.compile(
-    rf"{_WITH_ID.pattern}|^(space|space/(notification|diskUsage|licence)|rateLimit|issues/count|{_TREE})$"
+    rf"{_WITH_ID.pattern}|^(space|space/(notification|diskUsage|licence)|rateLimit|issues/count|users/[^/]+/watchings/count|{_TREE})$"
     r"|^projects/[^/]+/git/repositories/[^/]+$"
 )
 

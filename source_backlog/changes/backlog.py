@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
 from source_backlog.api.requester import BacklogRequester
 from source_backlog.left_out import LeftOut, left_out_of
 from source_backlog.space import Space
@@ -44,3 +47,15 @@ class Backlog:
     def is_readable(self, project_id: Any) -> bool:
         """Whether the key's user may (still) read what is in the project."""
         return self.requester.exists(f"projects/{project_id}/statuses")
+
+    def count(self, path: str, filters: Mapping[str, Any], *, anew: bool = False) -> int:
+        """How many objects Backlog counts; 0 when it does not say: what only checks must not stop what it checks."""
+        ask = self.look if anew else self.get
+        try:
+            body = ask(path, filters, probe=True)
+        except AirbyteTracedException as error:
+            if error.failure_type == FailureType.config_error:
+                raise
+            return 0
+        number = body.get("count") if isinstance(body, dict) else None
+        return number if isinstance(number, int) else 0

@@ -2,7 +2,7 @@
 
 import collections
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from source_backlog.values import Row
@@ -86,6 +86,20 @@ def by_offset(
         if len(page) < count:
             return
         offset += count - 1
+
+
+def not_shown(number: int, seen: Collection[Any], again: Iterable[Iterator[Row]]) -> dict[Any, Row]:
+    """The rows, by id, that a list of `number` rows has and its pages have not shown; `seen` are the ids they have.
+
+    Why: rows with equal sort values may come in another order with each page (450 issues made in bulk within a
+    second). `again` is the same list in other orders, as often as it is needed.
+    """
+    found: dict[Any, Row] = {}
+    for rows in again:
+        if len(seen) + len(found) >= number:
+            break
+        found |= {row["id"]: row for row in rows if row["id"] not in seen}
+    return found
 
 
 def by_id(

@@ -55,10 +55,6 @@ class Skipped:
         self._now.append(object_id)
         self._waiting.discard(object_id)
 
-    def wait_for(self, object_ids: Iterable[Any]) -> None:
-        """Note objects that are still to be read although the walk has passed their place."""
-        self._waiting.update(object_ids)
-
     def noted(self, waiting: Iterable[Any] | None = None) -> tuple[Any, ...] | None:
         """What to save: the refused objects; or None.
 

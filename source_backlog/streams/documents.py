@@ -9,7 +9,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, head_of
-from source_backlog.changes.paging import Unreadable, by_offset, rows_of
+from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_offset, rows_of
 from source_backlog.changes.progress import OrderedWalk
 from source_backlog.streams.finder import Finder, completed
 from source_backlog.streams.retriever import BacklogRetriever
@@ -40,22 +40,29 @@ class ChangedDocuments(Finder):
     def found(self, touched: Iterable[Any]) -> Iterator[Row]:
         """The same, `touched` being the ids that the feed names."""
         known = self.walk.origin.updated
+        bound = known or self.backlog.start or ""
+        wanted = {*touched, *self.walk.skipped.before}
         named = dict.fromkeys([*touched, *self.walk.skipped.before])
-        for document in self.newest_first(known or self.backlog.start or "", not_empty=known is not None):
+        seen: set[Any] = set()
+        for document in self.newest_first(bound, not_empty=known is not None):
+            seen.add(document["id"])
             self.walk.see(as_instant(document.get("updated")))
-            named.pop(document["id"], None)
             yield _with_json_text(document)
+        if known is None and len(seen) >= PAGE_SIZE:
+            # Documents of one second may come in another order with each page, so that some are on none of them.
+            # Later the feed names what has changed.
+            named |= dict.fromkeys(sorted(self.in_tree("activeTree"), key=str))
         refused = []
-        for document_id in named:
+        for document_id in [each for each in named if each not in seen]:
             try:
                 document = self.backlog.get(f"documents/{document_id}")
             except AirbyteTracedException as error:
                 self.walk.skipped.failed(document_id, error)
                 continue
-            if isinstance(document, dict):
-                yield _with_json_text(document)
-            else:
+            if not isinstance(document, dict):
                 refused.append(document_id)
+            elif (as_instant(document.get("updated")) or bound) >= bound or document_id in wanted:
+                yield _with_json_text(document)
         there = self.in_tree() if refused else set()
         for document_id in refused:
             if document_id in there:

@@ -266,7 +266,10 @@ class WikiDoubts(Doubts):
 
 
 class DocumentDoubts(Doubts):
-    """The trash is not read: whatever is taken out of it may have files that were never fetched."""
+    """The trash is not read: whatever is taken out of it may have files that were never fetched.
+
+    Where the tree does not show what is in the trash, any document may have been there.
+    """
 
     def __init__(self, finder: Finder) -> None:
         super().__init__(finder)
@@ -274,19 +277,19 @@ class DocumentDoubts(Doubts):
         touched = finder.touched()
         trashed = touched_ids(finder.backlog, finder.project_id, self.walk, DOCUMENT_DELETED)
         self._doubtful = {*(self.walk.before.trash or ()), *trashed, *self.walk.skipped.before}
-        self._tree: Any = {}
+        self._is_known = self.walk.before.trash is not None
         if touched or trashed or self.walk.activity is None:
             # Before the list is read: what is thrown away later is named by the feed next time.
-            self._tree = finder.backlog.get("documents/tree", {"projectIdOrKey": finder.project_id})
-            if isinstance(self._tree, dict):
-                trash = sorted(ids_in(self._tree, "trashTree"), key=str)
-                self.walk.move(trash=tuple(trash))
-                self._doubtful.update(trash)
+            tree = finder.backlog.get("documents/tree", {"projectIdOrKey": finder.project_id})
+            shown = tree.get("trashTree") if isinstance(tree, dict) else None
+            self._is_known = isinstance(shown, dict) and "children" in shown
+            trash = sorted(ids_in(tree, "trashTree"), key=str) if self._is_known else []
+            self.walk.move(trash=tuple(trash) if self._is_known else None)
+            self._doubtful.update(trash)
 
     def about(self, owner: Row) -> bool:
         """Whether the document may have been in the trash, or is older than the start date."""
-        known = isinstance(self._tree, dict) and owner["id"] not in self._doubtful
-        return not known or self.is_older_than_start(owner)
+        return not self._is_known or owner["id"] in self._doubtful or self.is_older_than_start(owner)
 
 
 DOUBTS: dict[str, type[Doubts]] = {"": Doubts, "issues": IssueDoubts, "wikis": WikiDoubts, "documents": DocumentDoubts}

@@ -4,12 +4,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import ISSUE_CHANGED, ISSUE_DELETED, Touched, feed_of, head_of
-from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_offset, rows_of
+from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_offset, not_shown, rows_of
 from source_backlog.changes.progress import ResumableWalk
 from source_backlog.streams.finder import Finder, Reader
 from source_backlog.values import Row, as_instant, day_before
@@ -20,6 +17,10 @@ ORDERS = 3 * (
     {"sort": "updated", "order": "desc"},
     {"sort": "created", "order": "desc"},
 )
+
+
+# What of an issue is needed to ask for what it has, and to make rows of that.
+NEEDED = ("id", "projectId", "issueKey", "created", "updated")
 
 
 class ChangedIssues(Finder):
@@ -74,24 +75,15 @@ class ChangedIssues(Finder):
     def _left_out(self, params: Row, window: Row, seen: set[Any]) -> Iterator[Row]:
         """The issues that the list counts and has not shown; `seen` are the ids of those that it has.
 
-        Why: rows with the same creation stamp may come in another order with each page (450 issues made in bulk within
-        a second). Counted is a first load, and what took several pages: one request. When rows are missing, the list
-        is read again in other orders.
+        Counted is a first load, and what took several pages: one request. See `not_shown`.
         """
         if self.walk.origin.updated and len(seen) < PAGE_SIZE:
             return
-        number = self._count(self.backlog.get, {**params, **window})
-        found: dict[Any, Row] = {}
-        for order in ORDERS:
-            if len(seen) + len(found) >= number:
-                break
-            again = self._listed_anew({**params, **window, **order})
-            found |= {issue["id"]: issue for issue in again if issue["id"] not in seen}
-        if found:
-            # The walk has passed their place.
-            self.walk.skipped.wait_for(found)
+        filters = {name: value for name, value in {**params, **window}.items() if name not in ("sort", "order")}
+        number = self.backlog.count("issues/count", filters)
+        found = not_shown(number, seen, (self._listed_anew({**filters, **order}) for order in ORDERS))
         there = len(seen) + len(found)
-        if there < number and there < (number := self._count(self.backlog.look, {**params, **window})):
+        if there < number and there < (number := self.backlog.count("issues/count", filters, anew=True)):
             self.backlog.left_out.collect(
                 "Backlog counts issues that its list does not show, in whatever order: ",
                 f"projects/{self.project_id}",
@@ -102,18 +94,6 @@ class ChangedIssues(Finder):
 
     def _listed_anew(self, params: Row) -> Iterator[Row]:
         return by_offset(lambda page: self.backlog.look("issues", {**params, **page}))
-
-    def _count(self, ask: Callable[..., Any], filters: Row) -> int:
-        # What only checks must not stop what it checks.
-        asked = {name: filters[name] for name in filters if name not in ("sort", "order")}
-        try:
-            body = ask("issues/count", asked, probe=True)
-        except AirbyteTracedException as error:
-            if error.failure_type == FailureType.config_error:
-                raise
-            return 0
-        count = body.get("count") if isinstance(body, dict) else None
-        return count if isinstance(count, int) else 0
 
     def _widen(self, window: dict[str, Any]) -> Callable[[], bool]:
         def is_empty() -> bool:
@@ -184,7 +164,7 @@ class IssuesToAsk(ChangedIssues):
         # since, which the feed tells even within the same second.
         since = self.walk.now.updated
         witness = None
-        for issue in self.updated(self.walk.filters):
+        for issue in self._whole_list():
             witness = issue["id"]
             stamp = as_instant(issue.get("updated"))
             changed = not since or not stamp or stamp > since
@@ -195,6 +175,12 @@ class IssuesToAsk(ChangedIssues):
         yield from self.unlisted(touched, witness)
         yield from self.by_ids(sorted(again - touched.keys()), witness)
         feed_of(self.backlog.space).mark(self.backlog.requester, self.project_id, self.walk)
+
+    def _whole_list(self) -> list[Row]:
+        # What the list leaves out is known at its end only. So all of it is read before the first issue is asked for:
+        # else the place, saved in the middle, would pass over issues that come late.
+        listed = [{name: issue.get(name) for name in NEEDED} for issue in self.updated(self.walk.filters)]
+        return sorted(listed, key=lambda issue: as_instant(issue["created"]) or "")
 
     def unlisted(self, touched: dict[Any, Touched], witness: Any) -> Iterator[Row]:
         """The issues that only the feed names; for `witness` see `by_ids`."""

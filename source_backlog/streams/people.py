@@ -1,5 +1,6 @@
 """People, teams and what belongs to one user: stars, watchings, notifications, recently viewed objects."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -8,12 +9,29 @@ from typing import Any
 from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.changes.paging import Fetch, Recent, Unreadable, belongs_to, by_id, by_offset, rows_of
+from source_backlog.changes.paging import (
+    PAGE_SIZE,
+    Fetch,
+    Recent,
+    Unreadable,
+    belongs_to,
+    by_id,
+    by_offset,
+    not_shown,
+    rows_of,
+)
 from source_backlog.changes.position import NotificationsPosition, Place, StarsPosition, WatchingsPosition
 from source_backlog.changes.projects import selected_projects, visible_projects
 from source_backlog.changes.skipped import Failures
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.values import Row, as_instant, later, not_in_the_future, under
+
+# In which the watchings are read again when rows are missing.
+ORDERS = 3 * (
+    {"sort": "updated", "order": "desc"},
+    {"sort": "issueUpdated", "order": "asc"},
+    {"sort": "created", "order": "desc"},
+)
 
 # reason of a notification: https://developer.nulab.com/docs/backlog/api/2/get-notification
 ADDED_TO_PROJECT = 6
@@ -158,11 +176,30 @@ class WatchingRetriever(BacklogRetriever):
         """The watchings, the oldest first."""
         latest: str | None = self.position(stream_slice).updated
         path = f"users/{self.requester.get_json('users/myself')['id']}/watchings"
-        order = {"sort": "created", "order": "asc"}
-        for watching in by_offset(lambda page: self.requester.get_json(path, {**order, **page})):
+        seen: set[Any] = set()
+        oldest_first = {"sort": "created", "order": "asc"}
+        listed = by_offset(lambda page: self.backlog.get(path, {**oldest_first, **page}))
+        for watching in itertools.chain(listed, self._left_out(path, seen)):
+            seen.add(watching["id"])
             latest = later(latest, not_in_the_future(as_instant(watching.get("updated"))))
             yield under(watching, issueId=(watching.get("issue") or {}).get("id"))
         self.advance(stream_slice, WatchingsPosition(updated=latest))
+
+    def _left_out(self, path: str, seen: set[Any]) -> Iterator[Row]:
+        # Only a list of several pages can leave something out.
+        number = self.backlog.count(f"{path}/count", {}) if len(seen) >= PAGE_SIZE else 0
+        found = not_shown(number, seen, (self._listed_anew(path, order) for order in ORDERS))
+        if len(seen) + len(found) < number:
+            self.backlog.left_out.collect(
+                "Backlog counts watchings that its list does not show, in whatever order: ",
+                path,
+                ". The next sync tries again.",
+                f"of {number} it shows {len(seen) + len(found)}",
+            )
+        yield from found.values()
+
+    def _listed_anew(self, path: str, order: Row) -> Iterator[Row]:
+        return by_offset(lambda page: self.backlog.look(path, {**order, **page}))
 
 
 @dataclass
