@@ -362,7 +362,7 @@ def test_success_says_whose_key_it_is_and_what_it_sees(emulator: Emulator) -> No
         f"The key belongs to {name} (role administrator) in the space {emulator.space.key}; it sees 3 of the selected "
         "projects."
     )
-    assert not [line for line in output.logs() if "needs the administrator role" in line]
+    assert not [line for line in output.logs() if "it takes an administrator" in line]
 
 
 @pytest.mark.parametrize(("user", "restricted"), [("member", False), ("reporter", True), ("viewer", True)])

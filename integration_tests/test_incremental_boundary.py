@@ -278,8 +278,8 @@ def test_stamps_may_be_numbers(emulator: Emulator, stamp: str, monkeypatch: pyte
 
     original = BacklogRequester.get_json
 
-    def numbers(self: Any, path: str, params: Any = None) -> Any:
-        body = original(self, path, params)
+    def numbers(self: Any, path: str, params: Any = None, **kind: Any) -> Any:
+        body = original(self, path, params, **kind)
         if path == "issues":
             for issue in body:
                 seconds = int(datetime.fromisoformat(issue["updated"]).timestamp())
