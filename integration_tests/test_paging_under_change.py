@@ -224,8 +224,11 @@ def test_streams_that_share_pages_go_the_same_way_back(filled: tuple[Emulator, L
     result = sync(emulator, [each.stream, SIBLINGS[each.stream]])
     ids = [row["id"] for row in result.rows[each.stream]]
     assert {thing.id for thing in objects} - {thing.id for thing in doomed} <= set(ids)
-    asked = [(page.value("offset"), page.value("count")) for page in pages(emulator, each)]
+    # Where issues have moved, they are looked through once more, in another order.
+    again = [page for page in pages(emulator, each) if page.value("sort") == "summary"]
+    asked = [(page.value("offset"), page.value("count")) for page in pages(emulator, each) if page not in again]
     assert len(asked) == len(set(asked)) <= 5, "three pages, one step back and what it takes, for both streams"
+    assert len(again) == (3 if each.stream == "issues" else 0)
 
 
 def test_rows_updated_and_inserted_between_pages_hide_no_other(filled: tuple[Emulator, List, list[Any]]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from source_backlog.changes.paging import Unreadable, belongs_to, by_id, by_offset, rows_of
+from source_backlog.changes.paging import Unreadable, belongs_to, by_id, by_offset, not_shown, rows_of
 
 Change = Callable[["LiveList"], None]
 
@@ -356,3 +356,12 @@ def test_an_id_that_something_follows_needs_no_question() -> None:
         raise AssertionError("asked")
 
     assert belongs_to(never, 10, [{"id": 11}])
+
+
+def test_what_a_list_has_not_shown_is_looked_for_in_other_orders() -> None:
+    orders = [[{"id": 1}, {"id": 3}], [{"id": 4}], [{"id": 5}]]
+    assert list(not_shown(2, {1, 2}, map(iter, orders))) == []
+    assert list(not_shown(4, {1, 2}, map(iter, orders))) == [3, 4]
+    # One of those that were shown is gone: the number agrees, and one is missing all the same.
+    assert list(not_shown(2, {1, 2}, map(iter, orders), moved=True)) == [3, 4, 5]
+    assert list(not_shown(2, {1, 2}, map(iter, [[{"id": 1}], [{"id": 3}]]), moved=True)) == []

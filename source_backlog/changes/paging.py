@@ -36,6 +36,7 @@ def by_offset(
     *,
     not_empty: bool = False,
     is_empty: Callable[[], bool] | None = None,
+    on_move: Callable[[], None] | None = None,
 ) -> Iterator[Row]:
     """All rows of an offset-paged list, each once.
 
@@ -48,6 +49,9 @@ def by_offset(
     filtered by. So when a list that had rows (on an earlier page, or in an earlier sync: `not_empty`) is empty,
     `is_empty` is asked whether that is so; if it says no, the list is asked once more. Its answer has to rest on one
     request: a user may lose and regain the project between two.
+
+    `on_move` is told when a page does not begin where it should: then rows were deleted meanwhile, or rows with equal
+    sort values stand in another order.
 
     Raises `Unreadable` when a page is refused (None), when the list stays empty although it is not, and after a hundred
     pages in a row without a row that is new.
@@ -66,6 +70,8 @@ def by_offset(
         without_news += 1
         if offset and (not page or page[0].get(key) not in seen):
             offset, back = max(0, offset - max(1, back)), back * 2
+            if on_move is not None:
+                on_move()
             # Never the same request twice: its answer may have been kept for the other streams (`SharedResponses`).
             count = count - 1 if count > max(2, page_size // 2) else page_size
             continue
@@ -88,17 +94,22 @@ def by_offset(
         offset += count - 1
 
 
-def not_shown(number: int, seen: Collection[Any], again: Iterable[Iterator[Row]]) -> dict[Any, Row]:
+def not_shown(
+    number: int, seen: Collection[Any], again: Iterable[Iterator[Row]], *, moved: bool = False
+) -> dict[Any, Row]:
     """The rows, by id, that a list of `number` rows has and its pages have not shown; `seen` are the ids they have.
 
     Why: rows with equal sort values may come in another order with each page (450 issues made in bulk within a
-    second). `again` is the same list in other orders, as often as it is needed.
+    second). `again` is the same list in other orders, as often as it is needed. Where rows have `moved`, the number
+    alone proves nothing, because one that was shown may be gone by now: then until an order shows nothing new.
     """
     found: dict[Any, Row] = {}
     for rows in again:
-        if len(seen) + len(found) >= number:
+        if len(seen) + len(found) >= number and not moved:
             break
+        before = len(found)
         found |= {row["id"]: row for row in rows if row["id"] not in seen}
+        moved = moved and len(found) > before
     return found
 
 

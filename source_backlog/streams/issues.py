@@ -57,14 +57,16 @@ class ChangedIssues(Finder):
         window: dict[str, Any] = dict(filters)
         if since or start:
             window["updatedSince"] = day_before(since or start or "")
+        moved: list[bool] = []
         pages = by_offset(
             lambda page: self.backlog.get("issues", {**params, **window, **page}),
             # The issue that the position was taken from is in the window, unless it was deleted.
             not_empty=bool(since or filters),
             is_empty=self._widen(window),
+            on_move=lambda: moved.append(True),
         )
         seen: set[Any] = set()
-        for issue in itertools.chain(pages, self._left_out(params, window, seen)):
+        for issue in itertools.chain(pages, self._left_out(params, window, seen, moved)):
             seen.add(issue["id"])
             stamp = as_instant(issue.get("updated"))
             if start and stamp and stamp < start:
@@ -72,7 +74,7 @@ class ChangedIssues(Finder):
             self.walk.see(stamp)
             yield issue
 
-    def _left_out(self, params: Row, window: Row, seen: set[Any]) -> Iterator[Row]:
+    def _left_out(self, params: Row, window: Row, seen: set[Any], moved: list[bool]) -> Iterator[Row]:
         """The issues that the list counts and has not shown; `seen` are the ids of those that it has.
 
         Counted is a first load, and what took several pages: one request. See `not_shown`.
@@ -81,7 +83,8 @@ class ChangedIssues(Finder):
             return
         filters = {name: value for name, value in {**params, **window}.items() if name not in ("sort", "order")}
         number = self.backlog.count("issues/count", filters)
-        found = not_shown(number, seen, (self._listed_anew({**filters, **order}) for order in ORDERS))
+        again = (self._listed_anew({**filters, **order}) for order in ORDERS)
+        found = not_shown(number, seen, again, moved=bool(moved))
         there = len(seen) + len(found)
         if there < number and there < (number := self.backlog.count("issues/count", filters, anew=True)):
             self.backlog.left_out.collect(
