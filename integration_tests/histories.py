@@ -30,7 +30,7 @@ from integration_tests.emulator.generator import generate
 from integration_tests.harness import FILES_OF, configured, files_of, primary_key, without_nulls
 from source_backlog import SourceBacklog
 from source_backlog.changes import feed, paging
-from source_backlog.streams import activities, files, issues, objects, shared_files
+from source_backlog.streams import activities, documents, files, issues, objects, people, shared_files
 
 Row = dict[str, Any]
 Table = dict[tuple[Any, ...], Row]
@@ -136,8 +136,8 @@ def quick() -> Iterator[None]:
     with one_manifest(), TemporaryDirectory() as staging, pytest.MonkeyPatch.context() as patch:
         patch.setattr(paging.by_offset, "__defaults__", (SMALL_PAGE, "id"))
         patch.setattr(paging.by_id, "__defaults__", (None, SMALL_PAGE, "id"))
-        patch.setattr(issues, "PAGE_SIZE", SMALL_PAGE)
-        patch.setattr(activities, "PAGE_SIZE", SMALL_PAGE)
+        for module in (activities, documents, issues, people):
+            patch.setattr(module, "PAGE_SIZE", SMALL_PAGE)
         for module in (feed, paging):
             patch.setattr(module, "LOOK_AGAIN", LOOK_AGAIN)
         patch.setattr(shared_files, "FILES_PER_PAGE", SMALL_PAGE)
