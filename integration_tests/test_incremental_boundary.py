@@ -12,7 +12,7 @@ import pytest
 from integration_tests.emulator import Emulator, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import Destination, Sync, differences, sync
-from integration_tests.histories import SHOWS, hold_back, one_manifest
+from integration_tests.histories import SHOWS, hold_back
 
 ISSUES = ["issues", "issue_comments", "issue_changelogs", "issue_shared_files", "issue_comment_notifications"]
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -21,12 +21,6 @@ DAY = 86_400
 
 def small(**options: Any) -> Space:
     return generate(seed=5, projects=2, archived_projects=0, foreign_projects=0, issues=40, **options)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fast() -> Iterator[None]:
-    with one_manifest():
-        yield
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import requests
 from integration_tests.emulator import Emulator, Request, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import differences, primary_key, sync
-from integration_tests.histories import one_manifest
 
 Change = Callable[[Space, Any], Any]
 
@@ -98,12 +97,6 @@ LISTS = [
 def later(space: Space) -> Space:
     space.advance(1)
     return space
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fast() -> Iterator[None]:
-    with one_manifest():
-        yield
 
 
 @pytest.fixture(params=LISTS, ids=lambda each: each.stream)

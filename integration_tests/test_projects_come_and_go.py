@@ -13,7 +13,7 @@ from airbyte_cdk.models import SyncMode
 from integration_tests.emulator import Emulator
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import Destination, catalog_streams, differences, sync
-from integration_tests.histories import SHOWS, one_manifest
+from integration_tests.histories import SHOWS
 
 DAY = 86_400
 INCREMENTAL = sorted(
@@ -26,12 +26,6 @@ INCREMENTAL = sorted(
 # What the key's user or other users own, in whatever project.
 OF_PEOPLE = {"notifications", "watchings", "user_stars"}
 OF_PROJECTS = [name for name in INCREMENTAL if name not in OF_PEOPLE]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fast() -> Iterator[None]:
-    with one_manifest():
-        yield
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from airbyte_cdk.models import Type
 from integration_tests.emulator import Emulator, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import configured, primary_key
-from integration_tests.histories import Reader, messages, one_manifest, quick
+from integration_tests.histories import Reader, messages, quick
 from source_backlog.streams import objects
 
 Row = dict[str, Any]
@@ -150,7 +150,7 @@ def test_a_first_load_does_not_repeat_what_a_checkpoint_covers(tmp_path: Path) -
 @pytest.fixture
 def one_project() -> Iterator[tuple[Emulator, Any]]:
     """One large project, and a checkpoint after every tenth of a second."""
-    with one_manifest(), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(objects, "CHECKPOINT_SECONDS", 0.1)
         with Emulator(space=space_of_projects(1, 300), latency=0.002) as emulator:
             yield emulator, emulator.space
@@ -206,7 +206,7 @@ def _stamp(seconds: int) -> str:
 
 
 def test_a_state_follows_each_project_and_never_comes_before_its_rows() -> None:
-    with one_manifest(), Emulator(space=space_of_projects(10, 60)) as emulator:
+    with Emulator(space=space_of_projects(10, 60)) as emulator:
         output = messages(emulator, ["issues"], [])
     given: set[int] = set()
     states = 0
@@ -224,7 +224,7 @@ def test_a_state_follows_each_project_and_never_comes_before_its_rows() -> None:
 
 def size_of_state(projects: int, number: int, streams: list[str]) -> dict[str, int]:
     """Bytes of each stream's state, without blanks, after a sync."""
-    with one_manifest(), Emulator(space=space_of_projects(projects, number)) as emulator:
+    with Emulator(space=space_of_projects(projects, number)) as emulator:
         output = messages(emulator, streams, [])
     last = {}
     for message in output:

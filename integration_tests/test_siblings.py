@@ -16,7 +16,7 @@ from integration_tests.commands import command
 from integration_tests.emulator import Emulator, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import configured, primary_key, sync
-from integration_tests.histories import Reader, one_manifest
+from integration_tests.histories import Reader
 from source_backlog import SourceBacklog
 from source_backlog.streams import objects
 
@@ -51,7 +51,7 @@ def space() -> Space:
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    with one_manifest(), Emulator(space=space(), latency=0.002) as emulator:
+    with Emulator(space=space(), latency=0.002) as emulator:
         yield emulator
 
 

@@ -24,7 +24,6 @@ from airbyte_cdk.models import (
 
 from integration_tests.emulator import Emulator, Space
 from integration_tests.harness import Destination, Sync, catalog_streams, files_of, primary_key, sync
-from integration_tests.histories import one_manifest
 from integration_tests.test_projects_come_and_go import fill, wrong
 from source_backlog import SourceBacklog
 
@@ -36,12 +35,6 @@ INCREMENTAL = {
 }
 # Their rows are not made from what is there: test_deletions.py and test_files.py.
 OTHERS = {name for name in INCREMENTAL if name == "deletions" or name.endswith(("_files", "_contents"))}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fast() -> Iterator[None]:
-    with one_manifest():
-        yield
 
 
 @pytest.fixture

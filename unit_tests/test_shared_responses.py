@@ -119,8 +119,10 @@ def test_urls_are_kept_apart(response: Callable[..., requests.Response]) -> None
     assert {url: shared.get(url, never).content for url in bodies} == bodies
 
 
-def test_above_the_limit_a_response_is_requested_again(response: Callable[..., requests.Response]) -> None:
-    shared = SharedResponses(limit_bytes=100)
+def asking(
+    shared: SharedResponses, response: Callable[..., requests.Response]
+) -> tuple[Callable[[str, bytes], bytes], list[str]]:
+    """A function that asks for a URL, whose answer is a body, and the URLs that were really requested."""
     asked: list[str] = []
 
     def ask(url: str, body: bytes) -> bytes:
@@ -130,6 +132,12 @@ def test_above_the_limit_a_response_is_requested_again(response: Callable[..., r
 
         return shared.get(url, fetch).content
 
+    return ask, asked
+
+
+def test_above_the_limit_a_response_is_requested_again(response: Callable[..., requests.Response]) -> None:
+    shared = SharedResponses(limit_bytes=100)
+    ask, asked = asking(shared, response)
     large = os.urandom(5000)
     assert ask("small", b"[1]") == ask("small", b"[1]") == b"[1]"
     assert ask("large", large) == ask("large", large) == large
@@ -157,15 +165,7 @@ def test_on_a_full_disk_a_response_is_requested_again(
         return real(content[:taken])
 
     monkeypatch.setattr(shared, "_file", SimpleNamespace(write=write, seek=shared._file.seek, read=shared._file.read))
-    asked: list[str] = []
-
-    def ask(url: str, body: bytes) -> bytes:
-        def fetch() -> requests.Response:
-            asked.append(url)
-            return response(200, body)
-
-        return shared.get(url, fetch).content
-
+    ask, asked = asking(shared, response)
     large = os.urandom(5000)
     assert ask("small", b"[1]") == ask("small", b"[1]") == b"[1]"
     assert ask("large", large) == ask("large", large) == large
