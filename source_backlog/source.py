@@ -270,19 +270,27 @@ def started_first(messages: Iterable[AirbyteMessage]) -> Iterator[AirbyteMessage
     """
     started: set[str] = set()
     for message in messages:
-        status = message.trace.stream_status if message.trace else None
-        if status is not None and status.status == AirbyteStreamStatus.STARTED:
-            if status.stream_descriptor.name not in started:
-                started.add(status.stream_descriptor.name)
-                yield message
-            continue
-        descriptor = message.state.stream.stream_descriptor if message.state and message.state.stream else None
-        descriptor = status.stream_descriptor if status is not None else descriptor
-        name = message.record.stream if message.record else descriptor.name if descriptor else None
+        name, starts = _stream_of(message), _is_start(message)
         if name is not None and name not in started:
             started.add(name)
-            yield as_airbyte_message(StreamDescriptor(name=name), AirbyteStreamStatus.STARTED)
+            if not starts:
+                yield as_airbyte_message(StreamDescriptor(name=name), AirbyteStreamStatus.STARTED)
+        elif starts:
+            continue
         yield message
+
+
+def _stream_of(message: AirbyteMessage) -> str | None:
+    # Of a record, a state or a status: what is said of a stream that has started.
+    if message.record is not None:
+        return str(message.record.stream)
+    told = message.state.stream if message.state else message.trace.stream_status if message.trace else None
+    return str(told.stream_descriptor.name) if told else None
+
+
+def _is_start(message: AirbyteMessage) -> bool:
+    status = message.trace.stream_status if message.trace else None
+    return status is not None and status.status == AirbyteStreamStatus.STARTED
 
 
 class PartitionsOf(PartitionGenerator):

@@ -1,5 +1,6 @@
 """A walk over changed objects: what is new, what a position holds in its middle and at its end, where it goes on."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_backlog.changes.paging import Unreadable
 from source_backlog.changes.position import ObjectsPosition
 from source_backlog.changes.progress import OrderedWalk, ResumableWalk, Walk
-from source_backlog.changes.skipped import FAILURES, REFUSALS, Skipped
+from source_backlog.changes.skipped import FAILURES, REFUSALS, Skipped, attempt
 
 Row = dict[str, Any]
 
@@ -262,6 +263,16 @@ def test_when_one_after_the_other_fails_it_is_not_the_objects() -> None:
         skipped.failed(FAILURES, failure())
 
 
+def ask(error: AirbyteTracedException) -> Any:
+    raise error
+
+
 def test_a_key_that_is_no_longer_accepted_is_no_failure_of_an_object() -> None:
     with pytest.raises(AirbyteTracedException, match="wikis/7"):
-        walk({}).skipped.failed(7, failure(FailureType.config_error))
+        attempt(partial(ask, failure(FailureType.config_error)))
+
+
+def test_a_request_that_failed_for_good_is_given_to_whoever_goes_on() -> None:
+    failed = failure()
+    assert attempt(partial(ask, failed)) is failed
+    assert attempt(lambda: [1]) == [1]

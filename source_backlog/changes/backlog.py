@@ -1,16 +1,15 @@
 """Backlog as a stream of one sync sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-
 from source_backlog.api.requester import BacklogRequester
+from source_backlog.changes.paging import by_offset, not_shown
+from source_backlog.changes.skipped import attempt
 from source_backlog.left_out import LeftOut, left_out_of
 from source_backlog.space import Space
-from source_backlog.values import as_instant
+from source_backlog.values import Row, as_instant
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,33 @@ class Backlog:
         """Whether the key's user may (still) read what is in the project."""
         return self.requester.exists(f"projects/{project_id}/statuses")
 
-    def count(self, path: str, filters: Mapping[str, Any], *, anew: bool = False) -> int:
-        """How many objects Backlog counts; 0 when it does not say: what only checks must not stop what it checks."""
-        ask = self.look if anew else self.get
-        try:
-            body = ask(path, filters, probe=True)
-        except AirbyteTracedException as error:
-            if error.failure_type == FailureType.config_error:
-                raise
-            return 0
+    def not_shown(
+        self,
+        path: str,
+        filters: Mapping[str, Any],
+        seen: Collection[Any],
+        orders: Sequence[Mapping[str, str]],
+        *,
+        moved: bool = False,
+    ) -> tuple[list[Row], int]:
+        """The rows that a list counts and its pages have not shown: see `paging.not_shown`.
+
+        The list is read again in `orders`, three times if need be. When it still shows less than it counts, the number
+        comes with the rows, else 0.
+        """
+        number = self._count(self.get, path, filters)
+        again = (self._listed_anew(path, {**filters, **order}) for order in 3 * tuple(orders))
+        found = list(not_shown(number, seen, again, moved=moved).values())
+        there = len(seen) + len(found)
+        if there < number and there < (number := self._count(self.look, path, filters)):
+            return found, number
+        return found, 0
+
+    def _listed_anew(self, path: str, params: Mapping[str, Any]) -> Iterator[Row]:
+        return by_offset(lambda page: self.look(path, {**params, **page}))
+
+    def _count(self, ask: Callable[..., Any], path: str, filters: Mapping[str, Any]) -> int:
+        # 0 when Backlog does not say: what only checks must not stop what it checks.
+        body = attempt(lambda: ask(f"{path}/count", filters, probe=True))
         number = body.get("count") if isinstance(body, dict) else None
         return number if isinstance(number, int) else 0

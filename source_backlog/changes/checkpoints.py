@@ -80,9 +80,14 @@ class Checkpoints(PartitionRouter, Cursor):
 
     def team(self, partition: Mapping[str, Any]) -> Team:
         """The streams that are read in one walk over the partition with this one."""
-        key, group = _key(partition), self.group or self.name
-        siblings = siblings_of(self.api_budget.cursors.values(), self)
-        return self.api_budget.once(f"teams of {group} in {key}", lambda: teams(siblings, key))[self.name]
+        key = _key(partition)
+        if not self.group:
+            return Team([self], self.position_at(key))
+
+        def find() -> dict[str, Team]:
+            return teams(siblings_of(self.api_budget.cursors.values(), self), key)
+
+        return self.api_budget.once(f"teams of {self.group} in {key}", find)[self.name]
 
     def partitions(self) -> list[Any]:
         """The keys of the partitions whose position is known."""

@@ -173,7 +173,7 @@ class ObjectsPosition(Position):
     """The objects whose own request was refused or failed. `Skipped` moves it. Without it they would be lost."""
 
     resume: Resume | None = _saved(_is_place, Resume.parse)  # noqa: RUF009 (a `field`)
-    """Where an interrupted walk goes on. `Progress` moves it. Without it the walk begins anew: cost."""
+    """Where an interrupted walk goes on. `ResumableWalk` moves it. Without it the walk begins anew: cost."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """How far a walk over the changed objects of a project has come."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -78,11 +78,11 @@ class OrderedWalk(Walk[P]):
         self._waiting: dict[Any, str] = {}
         self._last: str | None = None
 
-    def in_order(self, changed: Iterable[Row]) -> list[Row]:
+    def in_order(self, changed: list[Row]) -> list[Row]:
         """The changed objects in the order of the walk, which is at the end of their list and of the feed."""
-        found = sorted(changed, key=lambda each: as_instant(each.get("updated")) or "")
-        self._waiting = {each["id"]: as_instant(each.get("updated")) or "" for each in found}
-        return found
+        stamps = {each["id"]: as_instant(each.get("updated")) or "" for each in changed}
+        self._waiting = stamps
+        return sorted(changed, key=lambda each: stamps[each["id"]])
 
     def done(self, owner: Row) -> None:
         """Note that all rows of an object are out."""

@@ -1,7 +1,7 @@
 """The objects that a sync could not read although it could read their list."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -12,6 +12,18 @@ from source_backlog.changes.paging import Unreadable
 # many fail one after the other.
 REFUSALS, FAILURES = 5, 10
 NAMED = 5
+
+T = TypeVar("T")
+
+
+def attempt(ask: Callable[[], T]) -> T | AirbyteTracedException:
+    """What `ask` gives, or how its request has failed for good; raises what all others would meet, such as the key."""
+    try:
+        return ask()
+    except AirbyteTracedException as error:
+        if error.failure_type == FailureType.config_error:
+            raise
+        return error
 
 
 class Skipped:
@@ -78,9 +90,9 @@ class Failures:
         self._in_a_row = 0
 
     def add(self, error: AirbyteTracedException) -> None:
-        """Note one; raises `error` when it is not the object's own: the key, or whatever all requests have met."""
+        """Note one, as `attempt` gives it; raises `error` when so many fail in a row that it is not the objects."""
         self._in_a_row += 1
-        if error.failure_type == FailureType.config_error or self._in_a_row >= FAILURES:
+        if self._in_a_row >= FAILURES:
             raise error
         self._errors.append(error)
 

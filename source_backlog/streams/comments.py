@@ -8,6 +8,7 @@ from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import ISSUE_COMMENTED, Touched
 from source_backlog.changes.paging import Unreadable, by_id
 from source_backlog.streams.issues import IssuesToAsk
+from source_backlog.streams.pull_requests import ChangedPullRequests
 from source_backlog.values import Row, under
 
 
@@ -48,8 +49,7 @@ def of_issue(backlog: Backlog, issue: Row) -> list[Row] | None:
 
 def of_pull_request(backlog: Backlog, pull_request: Row) -> list[Row] | None:
     """The comments of one pull request."""
-    repository = f"projects/{pull_request['projectId']}/git/repositories/{pull_request['repositoryId']}"
-    found = comments_under(backlog, f"{repository}/pullRequests/{pull_request['number']}")
+    found = comments_under(backlog, ChangedPullRequests.path.format(**pull_request))
     parents = {name: pull_request.get(name) for name in ("projectId", "repositoryId")}
     parents |= {"pullRequestId": pull_request["id"], "pullRequestNumber": pull_request.get("number")}
     return None if found is None else [under(comment, **parents) for comment in found]

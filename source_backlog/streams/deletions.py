@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
@@ -15,6 +14,7 @@ from source_backlog.changes.feed import head_of
 from source_backlog.changes.paging import Unreadable, by_id, by_offset, rows_of
 from source_backlog.changes.position import DeletionsPosition, Place
 from source_backlog.changes.projects import selected_projects, selection, visible_projects
+from source_backlog.changes.skipped import attempt
 from source_backlog.left_out import LeftOut
 from source_backlog.streams.activities import NewActivities
 from source_backlog.streams.pull_requests import note_repository
@@ -215,14 +215,10 @@ class Comparison:
     def _one_list(self, key: str, path: str, params: Row) -> Lists:
         # Under its key; nothing when Backlog does not give it.
         def fetch(page: Row) -> list[Row]:
-            try:
-                body = self.backlog.get(path, page)
-            except AirbyteTracedException as error:
-                if error.failure_type == FailureType.config_error:
-                    raise
+            body = attempt(lambda: self.backlog.get(path, page))
+            if isinstance(body, AirbyteTracedException):
                 before = f"{self.backlog.stream}: these are not compared with the last sync: "
-                self.backlog.left_out.collect(before, path, f". {error.message}")
-                body = None
+                self.backlog.left_out.collect(before, path, f". {body.message}")
             if not isinstance(body, list):
                 raise Unreadable
             return body

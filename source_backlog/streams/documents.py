@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from airbyte_cdk.sources.types import StreamSlice
@@ -11,6 +12,7 @@ from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, head_of
 from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_offset, rows_of
 from source_backlog.changes.progress import OrderedWalk
+from source_backlog.changes.skipped import attempt
 from source_backlog.streams.finder import Finder, completed
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.streams.rows import children
@@ -41,8 +43,8 @@ class ChangedDocuments(Finder):
         """The same, `touched` being the ids that the feed names."""
         known = self.walk.origin.updated
         bound = known or self.backlog.start or ""
-        wanted = {*touched, *self.walk.skipped.before}
         named = dict.fromkeys([*touched, *self.walk.skipped.before])
+        in_tree: list[Any] = []
         seen: set[Any] = set()
         for document in self.newest_first(bound, not_empty=known is not None):
             seen.add(document["id"])
@@ -51,18 +53,16 @@ class ChangedDocuments(Finder):
         if known is None and len(seen) >= PAGE_SIZE:
             # Documents of one second may come in another order with each page, so that some are on none of them.
             # Later the feed names what has changed.
-            named |= dict.fromkeys(sorted(self.in_tree("activeTree"), key=str))
-        refused = []
-        for document_id in [each for each in named if each not in seen]:
-            try:
-                document = self.backlog.get(f"documents/{document_id}")
-            except AirbyteTracedException as error:
-                self.walk.skipped.failed(document_id, error)
-                continue
-            if not isinstance(document, dict):
+            in_tree = sorted(self.in_tree("activeTree") - named.keys(), key=str)
+        refused: list[Any] = []
+        for document_id in [each for each in [*named, *in_tree] if each not in seen]:
+            answer = attempt(partial(self.backlog.get, f"documents/{document_id}"))
+            if isinstance(answer, AirbyteTracedException):
+                self.walk.skipped.failed(document_id, answer)
+            elif not isinstance(answer, dict):
                 refused.append(document_id)
-            elif (as_instant(document.get("updated")) or bound) >= bound or document_id in wanted:
-                yield _with_json_text(document)
+            elif (as_instant(answer.get("updated")) or bound) >= bound or document_id in named:
+                yield _with_json_text(answer)
         there = self.in_tree() if refused else set()
         for document_id in refused:
             if document_id in there:

@@ -21,7 +21,7 @@ from source_backlog.changes.feed import DOCUMENT_DELETED, head_of, touched_ids
 from source_backlog.changes.paging import Unreadable, rows_of
 from source_backlog.changes.position import FilesPosition
 from source_backlog.changes.progress import Walk
-from source_backlog.changes.skipped import Failures
+from source_backlog.changes.skipped import Failures, attempt
 from source_backlog.left_out import LeftOut
 from source_backlog.streams.documents import ids_in
 from source_backlog.streams.finder import Finder
@@ -151,11 +151,8 @@ class FileRetriever(ObjectRetriever):
         """
         owner, attached, _ = self.download.format(**row).partition("/attachments/")
         if attached:
-            try:
-                shown = self.requester.look(owner, probe=True)
-            except AirbyteTracedException as error:
-                if error.failure_type == FailureType.config_error:
-                    raise
+            shown = attempt(lambda: self.requester.look(owner, probe=True))
+            if isinstance(shown, AirbyteTracedException):
                 return False
             if isinstance(shown, dict):
                 return all(child.get("id") != row["id"] for child in children(shown, "attachments"))
@@ -175,19 +172,14 @@ class FileRetriever(ObjectRetriever):
             self.name, safe_name(self.folder.format(**row)), safe_name(row["id"]), safe_name(row.get("name"))
         )
         target = Path(get_files_directory()) / relative
-        for attempt in range(1, ATTEMPTS + 1):
+        for number in range(1, ATTEMPTS + 1):
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                size = self.requester.download(path, target)
-            except AirbyteTracedException as error:
-                if error.failure_type == FailureType.config_error:
-                    raise
-                self._note_failure(path, str(error.message))
-                return None
+                size = attempt(lambda: self.requester.download(path, target))
             except requests.RequestException as error:
                 target.unlink(missing_ok=True)
-                LOGGER.info(f"{self.name}: {path} broke off ({type(error).__name__}), attempt {attempt} of {ATTEMPTS}.")
-                time.sleep(attempt - 1)
+                LOGGER.info(f"{self.name}: {path} broke off ({type(error).__name__}), attempt {number} of {ATTEMPTS}.")
+                time.sleep(number - 1)
                 continue
             except OSError as error:
                 raise AirbyteTracedException(
@@ -199,6 +191,9 @@ class FileRetriever(ObjectRetriever):
                     failure_type=FailureType.transient_error,
                     exception=error,
                 ) from error
+            if isinstance(size, AirbyteTracedException):
+                self._note_failure(path, str(size.message))
+                return None
             if size is None:
                 return False
             return AirbyteRecordMessageFileReference(

@@ -6,18 +6,17 @@ from typing import Any
 
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import ISSUE_CHANGED, ISSUE_DELETED, Touched, feed_of, head_of
-from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_offset, not_shown, rows_of
+from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_offset, rows_of
 from source_backlog.changes.progress import ResumableWalk
 from source_backlog.streams.finder import Finder, Reader
 from source_backlog.values import Row, as_instant, day_before
 
 # In which the list is read again when rows are missing: first those with the fewest equal values.
-ORDERS = 3 * (
+ORDERS = (
     {"sort": "summary", "order": "asc"},
     {"sort": "updated", "order": "desc"},
     {"sort": "created", "order": "desc"},
 )
-
 
 # What of an issue is needed to ask for what it has, and to make rows of that.
 NEEDED = ("id", "projectId", "issueKey", "created", "updated")
@@ -77,26 +76,20 @@ class ChangedIssues(Finder):
     def _left_out(self, params: Row, window: Row, seen: set[Any], moved: list[bool]) -> Iterator[Row]:
         """The issues that the list counts and has not shown; `seen` are the ids of those that it has.
 
-        Counted is a first load, and what took several pages: one request. See `not_shown`.
+        Counted is a first load, and what took several pages: one request. See `Backlog.not_shown`.
         """
         if self.walk.origin.updated and len(seen) < PAGE_SIZE:
             return
         filters = {name: value for name, value in {**params, **window}.items() if name not in ("sort", "order")}
-        number = self.backlog.count("issues/count", filters)
-        again = (self._listed_anew({**filters, **order}) for order in ORDERS)
-        found = not_shown(number, seen, again, moved=bool(moved))
-        there = len(seen) + len(found)
-        if there < number and there < (number := self.backlog.count("issues/count", filters, anew=True)):
+        found, number = self.backlog.not_shown("issues", filters, seen, ORDERS, moved=bool(moved))
+        if number:
             self.backlog.left_out.collect(
                 "Backlog counts issues that its list does not show, in whatever order: ",
                 f"projects/{self.project_id}",
                 ". They are read when they change.",
-                f"of {number} issues it shows {there}",
+                f"of {number} issues it shows {len(seen) + len(found)}",
             )
-        yield from found.values()
-
-    def _listed_anew(self, params: Row) -> Iterator[Row]:
-        return by_offset(lambda page: self.backlog.look("issues", {**params, **page}))
+        yield from found
 
     def _widen(self, window: dict[str, Any]) -> Callable[[], bool]:
         def is_empty() -> bool:

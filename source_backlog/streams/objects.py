@@ -13,6 +13,7 @@ from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import FeedTrimmed, Touched, feed_of
 from source_backlog.changes.paging import Unreadable
 from source_backlog.changes.siblings import Team
+from source_backlog.changes.skipped import attempt
 from source_backlog.streams import comments, documents, issues, pull_requests, shared_files, wikis
 from source_backlog.streams.custom_fields import with_columns
 from source_backlog.streams.finder import Finder, Reader
@@ -60,10 +61,7 @@ def found(backlog: Backlog, finder: Finder, reader: str) -> Iterator[tuple[Row, 
         return
 
     def read(owner: Row) -> list[Row] | AirbyteTracedException | None:
-        try:
-            return READERS[reader](backlog, owner)
-        except AirbyteTracedException as error:
-            return error
+        return attempt(lambda: READERS[reader](backlog, owner))
 
     skipped = finder.walk.skipped
     for owner, got in backlog.space.ahead(read, finder.changed()):

@@ -17,17 +17,16 @@ from source_backlog.changes.paging import (
     belongs_to,
     by_id,
     by_offset,
-    not_shown,
     rows_of,
 )
 from source_backlog.changes.position import NotificationsPosition, Place, StarsPosition, WatchingsPosition
 from source_backlog.changes.projects import selected_projects, visible_projects
-from source_backlog.changes.skipped import Failures
+from source_backlog.changes.skipped import Failures, attempt
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.values import Row, as_instant, later, not_in_the_future, under
 
 # In which the watchings are read again when rows are missing.
-ORDERS = 3 * (
+ORDERS = (
     {"sort": "updated", "order": "desc"},
     {"sort": "issueUpdated", "order": "asc"},
     {"sort": "created", "order": "desc"},
@@ -102,13 +101,12 @@ class StarRetriever(PeopleRetriever):
     def read(self, user: Row, last: dict[str, int]) -> list[Row] | AirbyteTracedException:
         """The stars of one user that are newer than the last known one."""
         path = f"users/{user['id']}/stars"
+        anew = partial(self.note_strange_position, path)
+        stars = newer(lambda page: self.requester.get_json(path, page), last.get(str(user["id"])), anew)
         try:
-            anew = partial(self.note_strange_position, path)
-            return list(newer(lambda page: self.requester.get_json(path, page), last.get(str(user["id"])), anew))
+            return attempt(lambda: list(stars))
         except Unreadable:
             return []
-        except AirbyteTracedException as error:
-            return error
 
 
 @dataclass
@@ -187,19 +185,17 @@ class WatchingRetriever(BacklogRetriever):
 
     def _left_out(self, path: str, seen: set[Any]) -> Iterator[Row]:
         # Only a list of several pages can leave something out.
-        number = self.backlog.count(f"{path}/count", {}) if len(seen) >= PAGE_SIZE else 0
-        found = not_shown(number, seen, (self._listed_anew(path, order) for order in ORDERS))
-        if len(seen) + len(found) < number:
+        if len(seen) < PAGE_SIZE:
+            return
+        found, number = self.backlog.not_shown(path, {}, seen, ORDERS)
+        if number:
             self.backlog.left_out.collect(
                 "Backlog counts watchings that its list does not show, in whatever order: ",
                 path,
                 ". The next sync tries again.",
                 f"of {number} it shows {len(seen) + len(found)}",
             )
-        yield from found.values()
-
-    def _listed_anew(self, path: str, order: Row) -> Iterator[Row]:
-        return by_offset(lambda page: self.backlog.look(path, {**order, **page}))
+        yield from found
 
 
 @dataclass

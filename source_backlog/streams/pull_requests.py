@@ -85,8 +85,8 @@ def note_repository(backlog: Backlog, project: Row, repository: Row) -> None:
 def whole(backlog: Backlog, pull_request: Row) -> list[Row] | None:
     """The pull request with its attachments and stars, which not every server gives in lists; None when it is gone."""
     columns = {name: pull_request[name] for name in ("projectId", "repositoryId", "repositoryName")}
-    path = f"projects/{columns['projectId']}/git/repositories/{columns['repositoryId']}/pullRequests"
-    return completed(backlog, pull_request, f"{path}/{pull_request['number']}", lambda row: under(row, **columns))
+    path = ChangedPullRequests.path.format(**pull_request)
+    return completed(backlog, pull_request, path, lambda row: under(row, **columns))
 
 
 class CommentedPullRequests(ChangedPullRequests):
