@@ -37,6 +37,7 @@ def by_offset(
     not_empty: bool = False,
     is_empty: Callable[[], bool] | None = None,
     on_move: Callable[[], None] | None = None,
+    anew: Fetch | None = None,
 ) -> Iterator[Row]:
     """All rows of an offset-paged list, each once.
 
@@ -51,7 +52,8 @@ def by_offset(
     request: a user may lose and regain the project between two.
 
     `on_move` is told when a page does not begin where it should: then rows were deleted meanwhile, or rows with equal
-    sort values stand in another order.
+    sort values stand in another order. From there on `anew` fetches the pages, where answers may have been kept for
+    other streams: those of several orders do not fit together, and stay as they are however often they are asked for.
 
     Raises `Unreadable` when a page is refused (None), when the list stays empty although it is not, and after a hundred
     pages in a row without a row that is new.
@@ -70,6 +72,7 @@ def by_offset(
         without_news += 1
         if offset and (not page or page[0].get(key) not in seen):
             offset, back = max(0, offset - max(1, back)), back * 2
+            fetch = anew or fetch
             if on_move is not None:
                 on_move()
             # Never the same request twice: its answer may have been kept for the other streams (`SharedResponses`).

@@ -84,6 +84,7 @@ class ChangedDocuments(Finder):
         params = {"projectId[]": self.project_id, "sort": "updated", "order": "desc"}
         documents = by_offset(
             lambda page: ask("documents", {**params, **page}),
+            anew=lambda page: self.backlog.look("documents", {**params, **page}),
             not_empty=not_empty,
             is_empty=lambda: not self.in_tree("activeTree"),
         )

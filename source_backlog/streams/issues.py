@@ -59,6 +59,7 @@ class ChangedIssues(Finder):
         moved: list[bool] = []
         pages = by_offset(
             lambda page: self.backlog.get("issues", {**params, **window, **page}),
+            anew=lambda page: self.backlog.look("issues", {**params, **window, **page}),
             # The issue that the position was taken from is in the window, unless it was deleted.
             not_empty=bool(since or filters),
             is_empty=self._widen(window),

@@ -1,6 +1,7 @@
 """Pull requests: which have changed."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from source_backlog.changes.backlog import Backlog
@@ -71,7 +72,8 @@ class ChangedPullRequests(Finder):
             "repositoryId": repository["id"],
             "repositoryName": repository.get("name"),
         }
-        for pull_request in by_offset(lambda page: self.backlog.get(path, page)):
+        anew = partial(self.backlog.look, path)
+        for pull_request in by_offset(partial(self.backlog.get, path), anew=anew):
             yield under(pull_request, **columns)
 
 

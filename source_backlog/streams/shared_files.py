@@ -1,6 +1,7 @@
 """The shared files of a project: a tree of directories."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -46,4 +47,4 @@ class SharedFiles(Finder):
     def directory(self, path: str) -> Iterator[Row]:
         """The direct entries of one directory; raises `Unreadable` when refused."""
         url = f"projects/{self.project_id}/files/metadata/{quote(path)}"
-        return by_offset(lambda page: self.backlog.get(url, page), FILES_PER_PAGE)
+        return by_offset(partial(self.backlog.get, url), FILES_PER_PAGE, anew=partial(self.backlog.look, url))
