@@ -310,6 +310,7 @@ WRONG = {
     "workers as text": {"num_workers": "4"},
     "too many workers": {"num_workers": 2000},
     "a share of nothing": {"request_share_percent": 0},
+    "files that are too large": {"file_size_limit_mib": 1501},
     "an unknown choice": {"deleted_records": "all"},
     "no truth": {"include_archived_projects": "yes"},
     "a date of another kind": {"start_date": "01.02.2024"},
@@ -359,10 +360,41 @@ def test_success_says_whose_key_it_is_and_what_it_sees(emulator: Emulator) -> No
     (line,) = [line for line in output.logs("INFO") if line.startswith("The key belongs to")]
     name = emulator.space.user(None).name
     assert line == (
-        f"The key belongs to {name} (role administrator) in the space {emulator.space.key}; it sees 3 of the selected "
-        "projects."
+        f"The key belongs to {name} (role administrator) in the space {emulator.space.key}; it sees 3 projects, and "
+        "all are synced."
     )
     assert not [line for line in output.logs() if "it takes an administrator" in line]
+    assert not output.logs("WARN")
+
+
+@pytest.mark.parametrize(
+    ("options", "selected"),
+    [({"projects": ["WEB"]}, 1), ({"include_archived_projects": False}, 2), ({"projects": ["web", "OLD"]}, 2)],
+)
+def test_success_says_how_many_of_the_projects_are_selected(
+    emulator: Emulator, options: dict[str, Any], selected: int
+) -> None:
+    output = command("check", emulator.config(**options))
+    assert output.connection[0] == "SUCCEEDED"
+    (line,) = [line for line in output.logs("INFO") if line.startswith("The key belongs to")]
+    assert line.endswith(f"; it sees 3 projects, of which the options select {selected}.")
+
+
+@pytest.mark.parametrize("name", ["check", "discover", "read"])
+def test_an_option_that_is_not_known_is_named_with_the_one_that_may_be_meant(emulator: Emulator, name: str) -> None:
+    given = emulator.config(num_worker=8, __injected_declarative_manifest={}, cron="daily")
+    given["credentials"]["token"] = "abc"
+    output = command(name, given, streams=["priorities"])
+    assert output.status == 0
+    assert not output.errors
+    assert output.logs("WARN") == [
+        "The option num_worker is unknown and has no effect. Perhaps num_workers is meant.",
+        "The option cron is unknown and has no effect. The known ones are domain, credentials, start_date, projects, "
+        "include_archived_projects, deleted_records, issue_custom_fields, file_size_limit_mib, num_workers, "
+        "request_share_percent.",
+        "The option token is unknown and has no effect. The known ones are access_token, api_key, auth_type, "
+        "client_id, client_secret, refresh_token, token_expiry_date.",
+    ]
 
 
 @pytest.mark.parametrize(("user", "restricted"), [("member", False), ("reporter", True), ("viewer", True)])

@@ -1,8 +1,9 @@
 """The config as the user typed it: brought into shape, and checked before any request is sent."""
 
+import difflib
 import re
 import unicodedata
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -128,13 +129,31 @@ def check_config(config: Mapping[str, Any]) -> None:
     for name, title, least, most in (
         ("num_workers", "Number of Workers", 2, 20),
         ("request_share_percent", "Share of the Request Limit", 1, 100),
+        ("file_size_limit_mib", "File Size Limit", 1, 1500),
     ):
         number = config.get(name, most)
         if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
-            raise _wrong(f"{title} must be a whole number from {least} to {most}.")
-    limit = config.get("file_size_limit_mib", 1)
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise _wrong("File Size Limit must be a whole number of MiB, at least 1.")
+            # Only a number is shown: a text may be a key that stands in the wrong place.
+            shown = f", not {number}" if type(number) is int and abs(number) < 10**9 else ""
+            raise _wrong(f"{title} must be a whole number from {least} to {most}{shown}.")
+
+
+def unknown_options(config: Mapping[str, Any], form: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """The options in `config` that the `form`, a JSON schema, does not have.
+
+    Each with the known one that it is most like, or "", and all known ones. What begins with an underscore is the
+    platform's own, such as `__injected_declarative_manifest`.
+    """
+    credentials = config.get("credentials")
+    kinds = form["properties"]["credentials"]["oneOf"]
+    fields = sorted({name for kind in kinds for name in kind["properties"]})
+    places = (config, list(form["properties"])), (credentials if isinstance(credentials, Mapping) else {}, fields)
+    for given, known in places:
+        for name in given:
+            if name not in known and not name.startswith("_"):
+                nearest = difflib.get_close_matches(name.lower(), known, 1)
+                shown = "".join(letter if letter.isprintable() else " " for letter in name[:40])
+                yield shown, "".join(nearest), known
 
 
 def check_domain(value: Any) -> None:

@@ -15,10 +15,12 @@ from airbyte_cdk.models import ConnectorSpecification, FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.config import check_config
+from source_backlog.config import check_config, unknown_options
 from source_backlog.disk import MAKE_ROOM, is_of_the_disk, room_in_temporary_folder
 from source_backlog.output import CLOSED_PIPE, speak_utf8
 from source_backlog.source import SourceBacklog
+
+LOGGER = logging.getLogger("airbyte.source_backlog")
 
 # A shorter text is no key, and to mask it everywhere would garble the messages.
 SHORTEST_SECRET = 8
@@ -32,7 +34,13 @@ class Entrypoint(AirbyteEntrypoint):
 
     @staticmethod
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
-        """Raise a config error with a sentence about the first field that is wrong."""
+        """Raise a config error with a sentence about the first field that is wrong; warn of each that is not known.
+
+        Why not an error: a config may have been saved by a later version, or hold what another program needs.
+        """
+        for name, nearest, known in unknown_options(config, source_spec.connectionSpecification):
+            hint = f"Perhaps {nearest} is meant." if nearest else f"The known ones are {', '.join(known)}."
+            LOGGER.warning(f"The option {name} is unknown and has no effect. {hint}")
         check_config(config)
 
     @staticmethod

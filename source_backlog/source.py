@@ -31,7 +31,7 @@ from source_backlog.api.errors import domain_hint
 from source_backlog.api.limits import limits_of
 from source_backlog.api.responses import responses_of
 from source_backlog.changes.checkpoints import Checkpoints
-from source_backlog.changes.projects import MISSING
+from source_backlog.changes.projects import MISSING, seen_and_selected
 from source_backlog.changes.siblings import siblings_of, walking_together
 from source_backlog.columns import DateColumns, Reader, date_columns
 from source_backlog.config import NormaliseDomain, check_config
@@ -243,13 +243,13 @@ class SourceBacklog(YamlDeclarativeSource):
                 message=f"{host} answers, but not as a Backlog space does. {domain_hint(host)}",
                 failure_type=FailureType.config_error,
             )
-        projects = rows("projects")
+        rows("projects")
         if MISSING in self.space.memory:
             raise AirbyteTracedException(message=self.space.memory[MISSING], failure_type=FailureType.config_error)
         role = me.get("roleType") if isinstance(me.get("roleType"), int) else 0
         LOGGER.info(
             f"The key belongs to {me.get('name')} (role {ROLES.get(role or 0, role)}) in the space "
-            f"{space['spaceKey']}; it sees {len(projects)} of the selected projects."
+            f"{space['spaceKey']}; {of_the_projects(*seen_and_selected(self.space))}"
         )
         for line in not_for(role, self.resolved_manifest["streams"]):
             LOGGER.info(line)
@@ -302,6 +302,16 @@ class PartitionsOf(PartitionGenerator):
     def generate(self) -> Iterable[Partition]:
         """The partitions, one after the other."""
         return self.stream.generate_partitions()
+
+
+def of_the_projects(seen: int, selected: int) -> str:
+    """The end of the sentence about a key that sees `seen` projects, of which the options select `selected`."""
+    if not seen:
+        return "it sees no project: add its user to those that you want to sync."
+    projects = f"it sees {seen} project{'s' if seen > 1 else ''}"
+    if seen == selected:
+        return f"{projects}, and {'all are' if seen > 1 else 'it is'} synced."
+    return f"{projects}, of which the options select {selected}."
 
 
 def not_for(role: int | None, streams: Iterable[dict[str, Any]]) -> Iterator[str]:

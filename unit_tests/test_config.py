@@ -8,7 +8,14 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_backlog.config import NormaliseDomain, SpaceDomain, check_config, host_of, other_addresses
+from source_backlog.config import (
+    NormaliseDomain,
+    SpaceDomain,
+    check_config,
+    host_of,
+    other_addresses,
+    unknown_options,
+)
 from source_backlog.values import as_instant
 
 SECRET = "kEy-that-nobody-may-see"
@@ -228,6 +235,8 @@ OAUTH = {"auth_type": "oauth2.0", "client_id": "i", "client_secret": "s", "refre
         {"request_share_percent": 100},
         {"deleted_records": "tombstones"},
         {"issue_custom_fields": "columns"},
+        {"file_size_limit_mib": 1},
+        {"file_size_limit_mib": 1500},
         {"start_date": ""},
         {"start_date": "2024-01-01"},
         {"start_date": "2024-02-29T12:34:56Z"},
@@ -266,12 +275,17 @@ def test_a_config_as_the_form_makes_it_is_accepted(more: dict[str, Any]) -> None
         ({"projects": {SECRET: SECRET}}, "Projects must be a list"),
         ({"include_archived_projects": "no"}, "Include Archived Projects"),
         ({"num_workers": 1}, "Number of Workers must be a whole number from 2 to 20"),
-        ({"num_workers": 21}, "Number of Workers"),
+        ({"num_workers": 21}, "Number of Workers must be a whole number from 2 to 20, not 21"),
+        ({"num_workers": 10**30}, "Number of Workers must be a whole number from 2 to 20."),
         ({"num_workers": True}, "Number of Workers"),
         ({"num_workers": "4"}, "Number of Workers"),
         ({"num_workers": 4.0}, "Number of Workers"),
         ({"request_share_percent": 0}, "Share of the Request Limit"),
         ({"request_share_percent": 101}, "Share of the Request Limit"),
+        ({"file_size_limit_mib": 0}, "File Size Limit must be a whole number from 1 to 1500, not 0"),
+        ({"file_size_limit_mib": 1501}, "File Size Limit must be a whole number from 1 to 1500, not 1501"),
+        ({"file_size_limit_mib": 1024.5}, "File Size Limit must be a whole number"),
+        ({"file_size_limit_mib": SECRET}, "File Size Limit must be a whole number"),
         ({"deleted_records": "all"}, "Deleted Records must be deletions_stream or tombstones"),
         ({"issue_custom_fields": ["array"]}, "Issue Custom Fields must be array or columns"),
         ({"start_date": "2999-01-01"}, "The Start Date '2999-01-01' lies in the future"),
@@ -295,6 +309,49 @@ def test_what_is_wrong_is_named_as_the_form_names_it(wrong: dict[str, Any], part
     assert raised.value.failure_type == FailureType.config_error
     assert part in assert_sentence(raised.value)
     assert SECRET not in (raised.value.internal_message or "")
+
+
+FORM = {
+    "properties": {
+        "domain": {},
+        "credentials": {"oneOf": [{"properties": {"api_key": {}}}, {"properties": {"client_id": {}}}]},
+        "num_workers": {},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"),
+    [
+        ("num_worker", "num_workers"),
+        ("numWorkers", "num_workers"),
+        ("Number of Workers", "num_workers"),
+        ("number-of-workers", "num_workers"),
+        ("domains", "domain"),
+        ("api_key", ""),
+        ("x", ""),
+        ("", ""),
+    ],
+)
+def test_an_unknown_option_comes_with_the_nearest_known_one(typed: str, nearest: str) -> None:
+    (found,) = unknown_options({"domain": "acme.backlog.jp", typed: 1}, FORM)
+    assert found == (typed, nearest, ["domain", "credentials", "num_workers"])
+
+
+def test_an_unknown_field_of_the_credentials_is_compared_with_theirs() -> None:
+    (found,) = unknown_options({"credentials": {"client_id": "i", "apikey": SECRET}}, FORM)
+    assert found == ("apikey", "api_key", ["api_key", "client_id"])
+
+
+@pytest.mark.parametrize("credentials", [None, SECRET, [SECRET], {}, {"api_key": "k", "client_id": ""}])
+def test_known_options_and_those_of_the_platform_are_not_told(credentials: Any) -> None:
+    config = {"domain": "acme.backlog.jp", "credentials": credentials, "__injected_components_py": "", "_ab": 1}
+    assert list(unknown_options(config, FORM)) == []
+
+
+def test_the_name_of_an_unknown_option_is_shown_readable() -> None:
+    (found,) = unknown_options({"a\nb" + "c" * 100: 1}, FORM)
+    assert found[0] == "a b" + "c" * 37
 
 
 def test_a_missing_domain_is_named() -> None:

@@ -24,6 +24,13 @@ ENGLISH = ROOT / "docs" / "integrations" / "sources" / "backlog.md"
 JAPANESE = ENGLISH.with_name("backlog.ja.md")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("integration_tests/**/*.md")])
 
+# Pages that speak Japanese to a Japanese reader: the user page marks all others.
+SPEAK_JAPANESE = (
+    "https://nulab.com/ja/",
+    "https://developer.nulab.com/ja/",
+    "https://backlog.com/developer/applications/",
+)
+
 # What happened, and the bytes of files: the emulator states them in tests of their own.
 NOT_IN_THE_TRUTH = {
     "deletions",
@@ -188,6 +195,23 @@ def test_the_user_page_explains_every_option(page: Path) -> None:
             assert f"`{value}`" in text, f"{name}: {value}"
 
 
+def titles(options: dict[str, Any]) -> list[str]:
+    """The titles of the options that the form shows, those inside other options too."""
+    found = []
+    for option in options.values():
+        if "title" in option and not option.get("airbyte_hidden"):
+            found.append(option["title"])
+        for kind in option.get("oneOf", []):
+            found += titles(kind["properties"])
+    return found
+
+
+def test_the_japanese_page_translates_the_titles_of_the_form() -> None:
+    rows = {row["フォームの項目"].strip("*"): row for row in table(JAPANESE, "フォームの項目")}
+    assert sorted(rows) == sorted(titles(spec()))
+    assert [title for title, row in rows.items() if not is_japanese(row["日本語名"]) or not row["説明"]] == []
+
+
 def test_the_english_page_has_airbytes_headers_in_their_order() -> None:
     text = re.sub(r"```.*?```", "", ENGLISH.read_text(encoding="utf-8"), flags=re.DOTALL)
     headers = [line for line in text.splitlines() if line.startswith("#")]
@@ -308,6 +332,35 @@ def test_every_quoted_message_stands_in_the_code(page: Path) -> None:
 
 def test_both_user_pages_explain_the_same_messages() -> None:
     assert quoted_messages(ENGLISH) == quoted_messages(JAPANESE)
+
+
+def is_japanese(text: str) -> bool:
+    """Whether there are Japanese letters, Chinese characters or a Japanese full stop in the text."""
+    return bool(re.search(r"[\u3002\u3041-\u30ff\u4e00-\u9fff]", text))
+
+
+def blocks(page: Path) -> list[str]:
+    """What a page shows as one run of text: paragraphs, entries of lists, lines of tables, headings."""
+    text = re.sub(r"```.*?```", "\n", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return [
+        block.strip() for block in re.split(r"\n\s*\n|\n(?=\s*(?:[-*|#>]|\d+\. ))|(?<=\|)\n", text) if block.strip()
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_line_breaks_inside_a_japanese_text(page: Path) -> None:
+    """A browser shows the break as a blank, and Japanese has none between words."""
+    japanese = [block for block in blocks(page) if page.name.endswith(".ja.md") or "。" in block]
+    assert [block for block in japanese if "\n" in block] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name.endswith(".ja.md")], ids=lambda page: page.name)
+def test_links_of_a_japanese_page_say_that_the_other_end_is_english(page: Path) -> None:
+    links = re.findall(r"\[([^]]*)\]\(([^)\s]+)\)(（英語）)?", page.read_text(encoding="utf-8"))
+    assert links
+    for text, target, marked in links:
+        here = target.startswith(("#", *SPEAK_JAPANESE)) or ".ja.md" in target
+        assert (text == "English") or bool(marked) != here, f"[{text}]({target})"
 
 
 def anchors(page: Path) -> set[str]:

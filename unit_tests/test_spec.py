@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Type
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
-from source_backlog.config import DATE
+from source_backlog.config import DATE, check_config
 from source_backlog.source import SourceBacklog
 
 Row = dict[str, Any]
@@ -128,6 +129,53 @@ def test_everything_else_has_a_default_or_may_be_left_out(form: Row) -> None:
 def test_what_the_form_does_not_allow_is_refused(form: Row, wrong: Row) -> None:
     with pytest.raises(ValidationError):
         Draft7Validator(form).validate(wrong)
+
+
+def beyond(option: Row) -> Iterator[Any]:
+    """Values that the form does not allow for an option with a type, a choice or bounds of its own."""
+    of_another_type = {"string": [5], "array": ["x"], "boolean": ["true", 1], "integer": ["5", True, 5.5]}
+    yield from of_another_type[option["type"]]
+    if "enum" in option:
+        yield option["enum"][0].upper()
+    if "minimum" in option:
+        yield option["minimum"] - 1
+    if "maximum" in option:
+        yield option["maximum"] + 1
+
+
+def test_what_lies_beyond_the_form_is_refused_with_the_title_of_the_option(form: Row) -> None:
+    for name, option in form["properties"].items():
+        for value in beyond(option) if option["type"] != "object" else ():
+            assert not Draft7Validator(option).is_valid(value), (name, value)
+            with pytest.raises(AirbyteTracedException) as refused:
+                check_config({**MINIMAL, name: value})
+            assert option["title"] in str(refused.value.message), (name, value)
+
+
+def test_the_bounds_of_the_form_are_those_of_the_code(form: Row) -> None:
+    for name, option in form["properties"].items():
+        for value in (option.get("minimum"), option.get("maximum"), option.get("default")):
+            if value is not None:
+                check_config({**MINIMAL, name: value})
+
+
+def test_choices_are_named_in_descriptions_as_the_lists_have_them(form: Row) -> None:
+    for path, option in properties(form):
+        for choice in option.get("enum", []):
+            assert re.search(rf"\b{choice}\b", option["description"]), (path, choice)
+
+
+def test_what_may_stay_empty_is_said(form: Row) -> None:
+    kinds = {kind["title"]: kind for kind in form["properties"]["credentials"]["oneOf"]}
+    may_stay_empty = [
+        title
+        for title, kind in kinds.items()
+        for name, field in kind["properties"].items()
+        if name not in kind["required"]
+        and not field.get("airbyte_hidden")
+        and "may stay empty" not in field["description"]
+    ]
+    assert may_stay_empty == []
 
 
 def test_every_secret_is_marked_and_nothing_else(form: Row) -> None:

@@ -71,6 +71,11 @@ def visible_projects(requester: BacklogRequester, space: Space) -> list[Row]:
     return space.once("visible projects", read)
 
 
+def seen_and_selected(space: Space) -> tuple[int, int]:
+    """How many projects the key's user sees, and how many of them `selected_projects` has chosen."""
+    return len(space.memory["visible projects"]), len(space.memory["projects"])
+
+
 def nothing_matches(missing: list[str], visible: list[Row]) -> str:
     """The sentence for entries of the option `projects` that match nothing."""
     keys = ", ".join(sorted(str(project.get("projectKey")) for project in visible)[:50]) or "none"
