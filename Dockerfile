@@ -17,7 +17,7 @@ RUN pip --python /opt/connector/bin/python install --no-cache-dir --no-deps .
 
 FROM ${BASE_IMAGE}
 LABEL io.airbyte.name="airbyte/source-backlog" \
-      io.airbyte.version="0.1.1" \
+      io.airbyte.version="0.2.0" \
       org.opencontainers.image.title="source-backlog" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=builder /opt/connector /opt/connector

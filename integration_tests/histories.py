@@ -92,6 +92,7 @@ QUIRKS: dict[str, list[Any]] = {
     "trash_tree": ["full", "missing", "null", "empty"],
     "unjoined_projects": ["left out", "404"],
     "field_text": [False, True],
+    "days": ["utc", "zone"],
     # Nothing, half of the generated past, or all that will ever happen looks like 2015.
     "old_until": ["", "2025-07-01", "2027-01-01"],
 }

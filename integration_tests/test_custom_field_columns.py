@@ -18,7 +18,7 @@ from source_backlog import SourceBacklog
 COLUMNS = {"issue_custom_fields": "columns"}
 TEXT = {"type": ["null", "string"]}
 NUMBER = {"type": ["null", "number"]}
-INSTANT = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
+DAY = {"type": ["null", "string"], "format": "date"}
 NAMES = {"type": ["null", "array"], "items": {"type": ["null", "string"]}}
 
 # typeId -> (type of the column, a value for the emulator, the value in the column)
@@ -26,7 +26,7 @@ TYPES: dict[int, tuple[Row, Any, Any]] = {
     1: (TEXT, "一行の文字", "一行の文字"),
     2: (TEXT, "二行の\n文字", "二行の\n文字"),
     3: (NUMBER, 12.5, 12.5),
-    4: (INSTANT, "2026-05-29", "2026-05-29T00:00:00Z"),
+    4: (DAY, "2026-05-29", "2026-05-29"),
     5: (TEXT, "赤", "赤"),
     6: (NAMES, ["赤", "青"], ["赤", "青"]),
     7: (NAMES, ["青"], ["青"]),

@@ -86,8 +86,6 @@ class Tables:
         if name == "milestones":
             return tuple(each["name"] for each in row["milestone"])
         value = row.get({"due_date": "dueDate", "estimated_hours": "estimatedHours"}.get(name, camel(name)))
-        if name == "due_date":
-            return value and value[:10]
         return value["name"] if isinstance(value, dict) else value
 
     def at(self, issue_id: int, name: str, moment: int) -> Any:

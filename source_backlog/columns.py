@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import tzinfo
+from functools import partial
 from typing import Any
 
 from source_backlog.values import Row, as_date, as_instant, as_text
@@ -9,13 +11,12 @@ from source_backlog.values import Row, as_date, as_instant, as_text
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
 Reader = Callable[[Any], str | None]
-_READERS: dict[str, Reader] = {"date-time": as_instant, "date": as_date}
 
 
-def date_columns(schema: Mapping[str, Any]) -> dict[str, Reader]:
-    """The top-level columns that a JSON schema declares as date or date-time, with what reads their values."""
+def date_columns(schema: Mapping[str, Any]) -> dict[str, str]:
+    """The top-level columns that a JSON schema declares as `date` or `date-time`, with which of the two."""
     formats = {name: column.get("format") for name, column in (schema.get("properties") or {}).items()}
-    return {name: _READERS[kind] for name, kind in formats.items() if kind in _READERS}
+    return {name: kind for name, kind in formats.items() if kind in ("date", "date-time")}
 
 
 class DateColumns:
@@ -24,12 +25,18 @@ class DateColumns:
     Why: a date such as `0000-00-00T00:00:00Z`, or an empty text, stops the load of a whole table. The CDK transforms
     values by the type of their column, not by its format.
 
-    `columns_of` gives the columns of a stream, `keys` its primary key.
+    `columns_of` gives the columns of a stream, `keys` its primary key, `zone` the time zone of the space.
     """
 
-    def __init__(self, columns_of: Callable[[str], Mapping[str, Reader]], keys: Mapping[str, str | list[str]]) -> None:
+    def __init__(
+        self,
+        columns_of: Callable[[str], Mapping[str, str]],
+        keys: Mapping[str, str | list[str]],
+        zone: Callable[[], tzinfo | None],
+    ) -> None:
         self._columns_of = columns_of
         self._keys = keys
+        self._readers: dict[str, Reader] = {"date-time": as_instant, "date": partial(as_date, zone=zone)}
         self._columns: dict[str, list[tuple[str, Reader]]] = {}
         self._warned: set[tuple[str, str]] = set()
 
@@ -37,7 +44,8 @@ class DateColumns:
         """Edit a row of `stream` in place; of each column the first value that cannot be read leaves a warning."""
         columns = self._columns.get(stream)
         if columns is None:
-            columns = self._columns[stream] = list(self._columns_of(stream).items())
+            columns = [(name, self._readers[kind]) for name, kind in self._columns_of(stream).items()]
+            self._columns[stream] = columns
         for column, read in columns:
             value = row.get(column)
             if value is None:

@@ -33,7 +33,8 @@ from source_backlog.api.responses import responses_of
 from source_backlog.changes.checkpoints import Checkpoints
 from source_backlog.changes.projects import MISSING, seen_and_selected
 from source_backlog.changes.siblings import siblings_of, walking_together
-from source_backlog.columns import DateColumns, Reader, date_columns
+from source_backlog.changes.zone import zone_of
+from source_backlog.columns import DateColumns, date_columns
 from source_backlog.config import NormaliseDomain, check_config
 from source_backlog.disk import MAKE_ROOM, of_the_disk_in
 from source_backlog.left_out import CONTENTS, RIGHTS, left_out_of
@@ -188,14 +189,14 @@ class SourceBacklog(YamlDeclarativeSource):
         """The columns of dates: those of the schemas, and those that only the catalog knows, such as custom fields."""
         selected = {configured.stream.name: configured.stream.json_schema for configured in catalog.streams}
 
-        def columns_of(stream: str) -> dict[str, Reader]:
+        def columns_of(stream: str) -> dict[str, str]:
             own = self._schemas[stream]()
             others = {
                 name: one for name, one in date_columns(selected[stream]).items() if name not in own["properties"]
             }
             return date_columns(own) | others
 
-        return DateColumns(columns_of, self._keys())
+        return DateColumns(columns_of, self._keys(), lambda: zone_of(self.space))
 
     def _keys(self) -> dict[str, str | list[str]]:
         return {one["name"]: one["primary_key"] for one in self.resolved_manifest["streams"]}

@@ -53,6 +53,8 @@ class Space:
         # A file keeps its connection after its request is answered: one per thread that looks ahead.
         self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=2 * num_workers)
         self.slots = threading.BoundedSemaphore(num_workers)
+        # Any of the requesters, for what belongs to no stream.
+        self.requester: Any = None
         self.cursors: dict[str, Any] = {}
         self.file_streams: set[str] = set()
         self.memory: dict[str, Any] = {}

@@ -1,6 +1,7 @@
 """Backlog's values as a warehouse wants them: instants, days, texts of values with several shapes."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any
 
 import orjson
@@ -34,12 +35,32 @@ def as_instant(value: Any) -> str | None:
         return None
 
 
-def as_date(value: Any) -> str | None:
-    """A date without a time, `2026-01-31`, or None when `value` is none. A text gives the day that stands in it."""
+def as_written_day(value: Any) -> str | None:
+    """The day that stands in a date, `2026-01-31`: in one at midnight, or with an offset. None where none does."""
     instant = as_instant(value)
-    if instant is None or not isinstance(value, str):
-        return instant and instant[:10]
-    return datetime.fromisoformat(_with_hyphens(value)).date().isoformat()
+    if instant is None:
+        return None
+    written = datetime.fromisoformat(_with_hyphens(value) if isinstance(value, str) else instant)
+    return written.date().isoformat() if written.time() == time.min or written.utcoffset() else None
+
+
+def as_date(value: Any, zone: Callable[[], tzinfo | None]) -> str | None:
+    """A date without a time, `2026-01-31`, or None when `value` is none.
+
+    A time that is not midnight in UTC is midnight somewhere: old spaces answer with `2026-01-30T15:00:00Z` for the 31st
+    in Tokyo. `zone`, asked only then, is the space's; where it is not known, the day is the one whose midnight in UTC
+    is nearest.
+    """
+    instant, day = as_instant(value), as_written_day(value)
+    if instant is None or day is not None:
+        return day
+    moment = datetime.fromisoformat(instant)
+    try:
+        where = zone()
+        return (moment.astimezone(where) if where else moment + timedelta(hours=12)).date().isoformat()
+    except OverflowError:
+        # The first or last day that there is.
+        return instant[:10]
 
 
 def _with_hyphens(text: str) -> str:

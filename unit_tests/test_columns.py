@@ -2,6 +2,7 @@
 
 import logging
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -22,7 +23,8 @@ SCHEMA = {
 
 @pytest.fixture
 def dates() -> DateColumns:
-    return DateColumns(lambda stream: date_columns(SCHEMA), {"issues": "id", "bridge": ["issueId", "id"]})
+    keys: dict[str, str | list[str]] = {"issues": "id", "bridge": ["issueId", "id"]}
+    return DateColumns(lambda stream: date_columns(SCHEMA), keys, lambda: ZoneInfo("Asia/Tokyo"))
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -73,6 +75,11 @@ def test_what_is_no_date_is_null_and_named_once(
     ]
     mended(dates, {"issueId": 1, "id": 9, "created": value}, "bridge")
     assert warnings(caplog)[2] == f"bridge: created of issueId 1, id 9 is '{shown}', {said}"
+
+
+def test_midnight_in_the_time_zone_of_the_space_is_the_day_there(dates: DateColumns) -> None:
+    stamp = "2018-08-16T15:00:00Z"
+    assert mended(dates, {"id": 1, "created": stamp, "day": stamp}) == {"id": 1, "created": stamp, "day": "2018-08-17"}
 
 
 @pytest.mark.parametrize("schema", [{}, {"properties": None}, {"properties": {"id": {"type": "integer"}}}])

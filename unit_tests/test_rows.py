@@ -252,6 +252,7 @@ EMPTY = {"textValue": None, "numberValue": None, "dateValue": None, "itemId": No
         (3, "2.5", [{"numberValue": 2.5}]),
         (3, None, [{}]),
         (4, "2026-01-31T00:00:00Z", [{"dateValue": "2026-01-31T00:00:00Z"}]),
+        (4, 1_769_817_600, [{"dateValue": 1_769_817_600}]),
         (4, None, [{}]),
         (5, ITEM_A, [{"itemId": 1, "itemName": "A"}]),
         (5, None, [{}]),

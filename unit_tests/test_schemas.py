@@ -151,17 +151,22 @@ def test_only_the_value_of_a_custom_field_has_several_types(stream: str) -> None
 @pytest.mark.parametrize("stream", STREAMS)
 def test_timestamps_are_declared_with_time_zone(stream: str) -> None:
     for path, prop in properties(resolved(stream)):
-        if "format" in prop or "airbyte_type" in prop:
+        if prop.get("format", "date") != "date" or "airbyte_type" in prop:
             assert prop["format"] == "date-time", path
             assert prop["airbyte_type"] == "timestamp_with_timezone", path
             assert types(prop) - {"null"} == {"string"}, path
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_calendar_dates_say_where_the_date_is(stream: str) -> None:
+def test_days_are_dates_and_inside_objects_say_where_the_date_is(stream: str) -> None:
     for path, prop in properties(resolved(stream)):
-        if path.split(".")[-1] in ("startDate", "dueDate", "releaseDueDate", "dateValue"):
-            assert "the date is in the first ten characters" in prop["description"], path
+        if path in ("startDate", "dueDate", "releaseDueDate", "dateValue"):
+            assert prop["format"] == "date", path
+            assert types(prop) == {"null", "string"}, path
+        elif path.split(".")[-1] in ("startDate", "dueDate", "releaseDueDate"):
+            assert "as Backlog gives it, the date in the first ten characters" in prop["description"], path
+        else:
+            assert prop.get("format") != "date", path
 
 
 @pytest.mark.parametrize("stream", STREAMS)

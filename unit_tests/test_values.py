@@ -3,6 +3,7 @@
 import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -107,7 +108,31 @@ def test_what_is_no_time_is_none(value: Any) -> None:
     ],
 )
 def test_a_date_of_any_form_becomes_a_date(value: Any, date: str | None) -> None:
-    assert as_date(value) == date
+    def zone() -> None:
+        raise AssertionError("the time zone of the space is asked for, which is a request")
+
+    assert as_date(value, zone) == date
+
+
+@pytest.mark.parametrize(
+    ("value", "zone", "date"),
+    [
+        ("2026-01-30T15:00:00Z", "Asia/Tokyo", "2026-01-31"),
+        ("2026-01-30T15:00:00.000+00:00", "Asia/Tokyo", "2026-01-31"),
+        (1_769_785_200, "Asia/Tokyo", "2026-01-31"),
+        ("2026-01-31T05:00:00Z", "America/New_York", "2026-01-31"),
+        ("2026-07-31T04:00:00Z", "America/New_York", "2026-07-31"),
+        ("2026-07-30T14:15:00Z", "Asia/Tokyo", "2026-07-30"),
+        ("2026-01-30T15:00:00Z", None, "2026-01-31"),
+        ("2026-01-31T05:00:00Z", None, "2026-01-31"),
+        ("2026-01-31T11:59:59Z", None, "2026-01-31"),
+        ("9999-12-31T15:00:00Z", "Asia/Tokyo", "9999-12-31"),
+        ("9999-12-31T15:00:00Z", None, "9999-12-31"),
+        ("0001-01-01T03:00:00Z", "America/New_York", "0001-01-01"),
+    ],
+)
+def test_a_time_is_the_day_that_it_is_in_the_time_zone_of_the_space(value: Any, zone: str | None, date: str) -> None:
+    assert as_date(value, lambda: ZoneInfo(zone) if zone else None) == date
 
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))

@@ -40,6 +40,8 @@ class Quirks:
     """Items of the list of documents have ``attachments`` and ``json``."""
     trash_tree: str = one_of("full", "missing", "null", "empty")
     """``trashTree`` of the tree of documents; ``empty`` is an object without ``children``."""
+    days: str = one_of("utc", "zone")
+    """Days that people type in: midnight in UTC, or midnight in the time zone of the space, as old spaces had it."""
     no_notice: str = one_of("object", "204", "empty", "null")
     """A space without a notice: an object with nulls, status 204, status 200 without a body, or ``null``."""
     teams_refused: bool = False

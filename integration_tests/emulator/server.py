@@ -20,6 +20,7 @@ from aiohttp import web
 from . import endpoints
 from .api import ApiError, Binary, Call, Empty, encode, find_route, parse
 from .broken import on_the_wire
+from .days import in_zone
 from .entities import User
 from .faults import Fault, Faults
 from .limits import Limits
@@ -199,7 +200,10 @@ class Server:
                     return Answer(200, result.content, headers)
                 if isinstance(result, Empty):
                     return Answer(result.status, b"", headers)
-                return Answer(200, on_the_wire(encode(result)), headers)
+                body = on_the_wire(encode(result))
+                return Answer(
+                    200, in_zone(body, self.space.zone) if self.space.quirks.days == "zone" else body, headers
+                )
             except ApiError as error:
                 return Answer(error.status, error.body(), headers)
 

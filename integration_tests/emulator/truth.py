@@ -99,12 +99,12 @@ def truth(
         view = View(space, space.user(user), domain, limits, projects, archived)
         rows = [orjson.loads(as_read(orjson.dumps(row))) for row in STREAMS[stream](view)]
     for row in rows:
-        row |= {name: None for name in DAYS if name in row and not is_moment(row[name])}
+        row |= {name: row[name][:10] if is_moment(row[name]) else None for name in DAYS if name in row}
     return rows
 
 
 DAYS = ("startDate", "dueDate", "releaseDueDate", "dateValue")
-"""Columns that hold a moment or nothing, whatever text the space has there."""
+"""Columns that hold a day or nothing, whatever text the space has there."""
 
 
 def is_moment(text: str | None) -> bool:

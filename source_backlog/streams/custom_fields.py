@@ -11,7 +11,7 @@ from source_backlog.changes.paging import rows_of
 from source_backlog.changes.projects import selected_projects
 from source_backlog.space import Space
 from source_backlog.streams.rows import DATE, NUMBER, as_number, children
-from source_backlog.values import TOMBSTONE, Row, as_instant, as_text
+from source_backlog.values import TOMBSTONE, Row, as_text, as_written_day
 
 # typeId of a custom field: https://developer.nulab.com/docs/backlog/api/2/get-custom-field-list
 KINDS = {
@@ -28,7 +28,8 @@ MULTIPLE = (6, 7)
 
 _INSTANT = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
 _NAMES = {"type": ["null", "array"], "items": {"type": ["null", "string"]}}
-_TYPES: dict[int, dict[str, Any]] = {NUMBER: {"type": ["null", "number"]}, DATE: _INSTANT, 6: _NAMES, 7: _NAMES}
+_DAY = {"type": ["null", "string"], "format": "date"}
+_TYPES: dict[int, dict[str, Any]] = {NUMBER: {"type": ["null", "number"]}, DATE: _DAY, 6: _NAMES, 7: _NAMES}
 
 
 def column_of(field_id: Any) -> str:
@@ -45,7 +46,7 @@ def with_columns(issue: Row) -> Row:
 
 
 def value_of(field: Row) -> Any:
-    """The value of a field inside an issue: text, number, time stamp, the name of the choice, or a list of names.
+    """The value of a field inside an issue: text, number, date, the name of the choice, or a list of names.
 
     What was typed in under "other" (`otherValue`) stands for the choice where nothing else was chosen.
     """
@@ -57,8 +58,8 @@ def value_of(field: Row) -> Any:
     if kind == NUMBER:
         return as_number(value)
     if kind == DATE:
-        # What cannot be read as a date is named when the row leaves.
-        return as_instant(value) or value
+        # Another time than midnight becomes a day when the row leaves.
+        return as_written_day(value) or value
     chosen = [
         one.get("name") if isinstance(one, dict) else one for one in (value if isinstance(value, list) else [value])
     ]

@@ -79,7 +79,7 @@ def custom_field_values(issue: Row) -> Iterator[Row]:
                 "position": position,
                 "textValue": _text(scalar) if kind not in (NUMBER, DATE) else None,
                 "numberValue": as_number(scalar) if kind == NUMBER else None,
-                "dateValue": _text(scalar) if kind == DATE else None,
+                "dateValue": scalar if kind == DATE else None,
                 "itemId": item.get("id"),
                 "itemName": item.get("name"),
                 "otherValue": field.get("otherValue"),
