@@ -39,8 +39,9 @@ class ExactIds:
         """Take up the next object, with all its comments."""
         self._moved = 0
         for comment in comments:
-            if any(change.get("field") == MOVED for change in children(comment, "changeLog")):
-                self._moved = max(self._moved, comment["id"])
+            for change in children(comment, "changeLog"):
+                if change.get("field") == MOVED and not change.get("attributeInfo"):
+                    self._moved = max(self._moved, comment["id"])
 
     def added(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The changed fields of a comment of that object, with their ids."""
@@ -70,10 +71,10 @@ class ExactIds:
     def _begins(self) -> int | None:
         # The activity behind which to look: 0 for the whole feed. Known when the first object is at hand.
         walk = self._finder.walk
+        if walk.origin.activity is None:
+            return 0
         untold: int | None = walk.before.untold
-        if untold is not None:
-            return untold
-        return 0 if walk.origin.activity is None else walk.after
+        return walk.after if untold is None else untold
 
     @cached_property
     def _sources(self) -> list[tuple[ToldIds, int]]:
