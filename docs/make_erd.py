@@ -23,9 +23,9 @@ TARGET = ROOT / "docs" / "erd.md"
 
 # Columns that are shown although they are no keys: what a reader knows a table by.
 MAIN_COLUMNS = """
-    actualHours base branch closeAt content created dateValue deletedAt dueDate entityName estimatedHours
+    actualHours base branch changeType closeAt content created dateValue deletedAt dueDate entityName estimatedHours
     field issueKey itemName limit mergeAt name newValue number numberValue originalValue path projectKey
-    reason releaseDueDate remaining size startDate summary textValue title trashed type typeId typeName
+    reason releaseDueDate remaining revision size startDate summary textValue title trashed type typeId typeName
     updated
 """
 
@@ -51,6 +51,7 @@ KEYS = {
     "wikiId": "wikis",
 }
 SPECIAL_KEYS = {
+    ("activity_changes", "commentId"): "issue_comments",
     ("document_comments", "commentId"): "document_comments",
     ("document_tree", "id"): "documents",
     ("document_tree", "parentId"): "documents",
@@ -76,6 +77,7 @@ SPECIAL_KEYS = {
     ("wiki_shared_files", "id"): "shared_files",
     ("document_attachment_files", "id"): "document_attachments",
     ("issue_attachment_files", "id"): "issue_attachments",
+    ("pull_request_attachment_files", "id"): "pull_request_attachments",
     ("shared_file_contents", "id"): "shared_files",
     ("wiki_attachment_files", "id"): "wiki_attachments",
 }

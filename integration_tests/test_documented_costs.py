@@ -18,9 +18,9 @@ from unit_tests.test_docs import ROOT, code, documented, table
 
 LIMITS = ROOT / "docs" / "limits-and-cost.md"
 SEARCH = {"issues", "issues/count", "wikis"}
-# One request each per sync, whatever is selected; the pages of the feed are the stream itself for two streams.
+# One request each per sync, whatever is selected; the pages of the feed are the stream itself for those of the feed.
 COMMON = {"rateLimit", "projects"}
-FEED = {"activities", "deletions"}
+FEED = {"activities", "activity_changes", "deletions", "git_push_revisions", "svn_commits"}
 
 
 def pages(lengths: Iterable[int], size: int = 100) -> int:

@@ -348,3 +348,28 @@ def test_deleted_comments_of_documents_are_left_out(dialect: str, named: bool) -
     (sql,) = (sql for sql in blocks(PAGE)["Comments of documents"] if sql.startswith(f"-- {dialect}\n"))
     assert {row["id"] for row in loaded["document_comments"]} - left == {first.id, reply.id, only.id}
     assert {row["id"] for row in database.run(sql)} == left
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_ids_that_change_logs_were_loaded_without_come_from_the_feed(dialect: str) -> None:
+    """A row per changed status and resolution, with what the feed tells; of a bulk update that is the new one."""
+    with Emulator(seed=3, projects=2, issues=60) as emulator:
+        logs = sync(emulator, ["issue_changelogs"]).rows["issue_changelogs"]
+        changes = sync(emulator, ["activity_changes"]).rows["activity_changes"]
+        expected = {
+            (row["commentId"], row["field"]): (row["newId"], row["originalId"])
+            for row in emulator.truth("issue_changelogs")
+            if row["field"] in ("status", "resolution")
+        }
+    assert not [row for row in logs if row.get("newId") or row.get("originalId")]
+    database = Database(dialect)
+    database.load("issue_changelogs", logs)
+    database.load("activity_changes", changes)
+    (sql,) = blocks(PAGE)["Names and ids"]
+    rows = [{name.lower(): value for name, value in row.items()} for row in database.run(sql)]
+    assert len(rows) == len({(row["commentid"], row["field"]) for row in rows}) == len(expected) > 20
+    bulk = {row["commentId"] for row in changes if row["activityTypeId"] == 14}
+    for row in rows:
+        new, old = expected[row["commentid"], row["field"]]
+        assert row["new_id"] == new
+        assert row["original_id"] == (None if row["commentid"] in bulk else old)

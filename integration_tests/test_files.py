@@ -1,4 +1,4 @@
-"""The four streams that transfer files: every byte, under its name, once, whatever happens on the way."""
+"""The streams that transfer files: every byte, under its name, once, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from source_backlog.streams import files
 from source_backlog.streams.files import LONGEST_NAME_BYTES, MOST_REFUSALS, FileProgress, safe_name
 
 FILE_STREAMS = list(FILES_OF)
-DOWNLOAD = re.compile(r"^(issues|wikis|documents)/[^/]+/attachments/\d+$|^projects/\d+/files/\d+$")
+DOWNLOAD = re.compile(r"^(issues|wikis|documents|projects)/.+/attachments/\d+$|^projects/\d+/files/\d+$")
 MIB = 1024 * 1024
 
 
@@ -89,7 +89,7 @@ ONLY = {"projects": ["FILES"]}
 STREAM = ["issue_attachment_files"]
 
 
-# --- all four streams ---
+# --- all of them ---
 
 
 def test_every_file_of_a_space_comes_with_its_bytes_and_its_name() -> None:
@@ -116,7 +116,7 @@ def test_a_file_row_is_the_metadata_row_and_where_it_came_from() -> None:
                 assert {name: value for name, value in row.items() if name != "downloadUrl"} == rows[row["id"]]
 
 
-def test_only_these_four_transfer_files_and_the_others_never_download() -> None:
+def test_only_these_transfer_files_and_the_others_never_download() -> None:
     assert sorted(name for name, stream in catalog_streams().items() if stream.is_file_based) == sorted(FILE_STREAMS)
     with Emulator(seed=74, projects=2, issues=30) as emulator:
         result = sync(emulator, sorted(set(catalog_streams()) - set(FILE_STREAMS) - EXPENSIVE))
@@ -131,11 +131,13 @@ def test_new_files_and_new_contents_are_fetched_and_nothing_else() -> None:
         space.advance(5 * 86_400)
         issue, wiki = project.issues[0], next(iter(project.wikis.values()))
         document = next(each for each in project.documents.values() if each.status_id == 1)
+        request = space.create_pull_request(project.repositories[0], "変更", attachments=[("新しい図.png", 77)])
         changed, renamed = [each for each in project.files.values() if each.type == "file"][:2]
         expected = {
             "issue_attachment_files": {space.attach_file(issue, "新しい図.png", 77).id},
             "wiki_attachment_files": {space.attach_file_to_wiki(wiki, "新しい図.png", 77).id},
             "document_attachment_files": {space.attach_file_to_document(document, "新しい図.png", 77).id},
+            "pull_request_attachment_files": {each.id for each in request.attachments},
             "shared_file_contents": {
                 space.add_shared_file(project, "/設計/新しい図.png", 77).id,
                 space.update_shared_file(changed, size=78).id,
@@ -147,7 +149,7 @@ def test_new_files_and_new_contents_are_fetched_and_nothing_else() -> None:
         for stream in FILE_STREAMS:
             assert fetched(second, stream) == expected[stream]
             check_bytes(second, stream, files_of(space)[stream])
-        assert len(downloads(second)) == 6
+        assert len(downloads(second)) == 7
 
 
 # --- files that are older than the last one fetched ---
@@ -264,6 +266,55 @@ def test_the_old_files_of_a_directory_that_was_refused_for_a_moment_are_fetched(
         assert fault.struck == 2
         assert old.id in fetched(second, "shared_file_contents")
         assert not downloads(third)
+
+
+def test_the_old_files_of_a_pull_request_that_was_refused_for_a_moment_are_fetched() -> None:
+    stream = "pull_request_attachment_files"
+    with Emulator(seed=79, projects=1, archived_projects=0, foreign_projects=0, issues=10) as emulator:
+        space, (project,) = emulator.space, emulator.space.projects.values()
+        request = space.create_pull_request(project.repositories[0], "変更", attachments=[("古い図.png", 7)])
+        fault = emulator.faults.add(rf"/pullRequests/{request.number}$", status=404, times=2)
+
+        def happens() -> None:
+            space.create_pull_request(project.repositories[1], "別の変更", attachments=[("新しい図.png", 5)])
+
+        second, third = two_syncs(emulator, stream, happens)
+        assert fault.struck == 2
+        assert {each.id for each in request.attachments} < fetched(second, stream)
+        assert not downloads(third)
+
+
+def test_the_old_files_of_a_pull_request_that_was_left_out_by_the_start_date_are_fetched_once() -> None:
+    stream = "pull_request_attachment_files"
+    with Emulator(seed=79, projects=1, archived_projects=0, foreign_projects=0, issues=10) as emulator:
+        space, (project,) = emulator.space, emulator.space.projects.values()
+        request = space.create_pull_request(project.repositories[0], "変更", attachments=[("古い図.png", 7)])
+        space.advance(30 * 86_400)
+        space.create_pull_request(project.repositories[0], "最近の変更")
+        start = datetime.fromtimestamp(space.clock, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        second, third = two_syncs(
+            emulator, stream, lambda: space.update_pull_request(request, summary="まだ要る"), start_date=start
+        )
+        assert {each.id for each in request.attachments} <= fetched(second, stream)
+        assert not downloads(third)
+
+
+def test_a_file_that_was_taken_off_a_pull_request_meanwhile_is_not_tried_again() -> None:
+    stream = "pull_request_attachment_files"
+    with Emulator(seed=79, projects=1, archived_projects=0, foreign_projects=0, issues=10) as emulator:
+        space, (project,) = emulator.space, emulator.space.projects.values()
+        request = space.create_pull_request(project.repositories[0], "変更", attachments=[("a.log", 7), ("b.log", 8)])
+        gone, kept = request.attachments
+
+        def remove(asked: Any) -> None:
+            if asked.path.endswith(f"/attachments/{gone.id}") and gone in request.attachments:
+                space.remove_pull_request_attachment(request, gone)
+
+        emulator.before_request(remove)
+        first = sync(emulator, [stream])
+        assert kept.id in fetched(first, stream)
+        assert gone.id not in fetched(first, stream)
+        assert not downloads(sync(emulator, [stream], first.state))
 
 
 # --- a thousand files, and what happens on the way ---

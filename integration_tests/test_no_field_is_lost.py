@@ -29,10 +29,13 @@ HELD_IN = {
 }
 # Fields that become rows, or columns of another name.
 NO_COLUMN = {
+    "activity_changes": {"field_text", "new_value", "old_value"},
     "document_comments": {"replies"},
     "document_tree": {"children"},
+    "git_push_revisions": {"rev"},
     "issue_custom_field_values": {"id", "value"},
     "space_disk_usage": {"details"},
+    "svn_commits": {"rev"},
 }
 # A related issue is a row of `issues`; the relation repeats only what names it, in columns of its own.
 ONLY_COLUMN = {"related_issues": {"type"}}
@@ -69,6 +72,10 @@ def objects(stream: str, body: Any) -> Iterable[Row]:
         return nested([*body["activeTree"]["children"], *body["trashTree"]["children"]], "children")
     if stream == "document_comments":
         return nested(body, "replies")
+    if stream == "svn_commits":
+        return [each["content"] for each in body if each["type"] == 11]
+    if stream in ("activity_changes", "git_push_revisions"):
+        return [one for each in body for one in each["content"].get(HELD_IN[stream]) or []]
     there = body if isinstance(body, list) else [body]
     held = HELD_IN.get(stream)
     return [each for one in there for each in one.get(held) or []] if held else there

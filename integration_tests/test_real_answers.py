@@ -15,6 +15,7 @@ import pytest
 
 from integration_tests.commands import quickly
 from integration_tests.emulator import Emulator, Space
+from integration_tests.emulator.entities import PullRequest
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import Destination, differences, sync
 from integration_tests.histories import Reader
@@ -263,7 +264,7 @@ def test_a_server_without_a_count_is_read_as_before(emulator: Emulator) -> None:
 @pytest.mark.parametrize("details", [True, False])
 def test_what_a_list_leaves_out_is_asked_for(details: bool) -> None:
     quirks = {"pull_request_list_details": details, "document_list_details": details}
-    streams = ["pull_requests", "pull_request_attachments", "documents", "document_attachments"]
+    streams = ["pull_requests", "pull_request_attachments", "pull_request_stars", "documents", "document_attachments"]
     with Emulator(space=space(), quirks=quirks) as emulator:
         copy = Copy(emulator, streams)
         first = copy.sync()
@@ -275,6 +276,22 @@ def test_what_a_list_leaves_out_is_asked_for(details: bool) -> None:
         emulator.space.advance(3 * 86_400)
         second = copy.sync()
         assert len(second.paths()) <= len(first.paths()) + 1, "the feed since the last sync"
+
+
+def test_stars_that_a_list_of_pull_requests_leaves_out_are_asked_for(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has seen a list with attachments and without stars; absent is not empty."""
+
+    def with_attachments(request: PullRequest) -> dict[str, Any]:
+        return {name: value for name, value in request.shape().items() if name != "stars"}
+
+    monkeypatch.setattr(PullRequest, "list_shape", with_attachments)
+    copy = Copy(emulator, ["pull_request_stars", "pull_request_attachments"])
+    assert not copy.sync().warnings()
+    assert copy.destination.tables["pull_request_stars"]
+    for stream in copy.streams:
+        assert not copy.differences(stream)
 
 
 # Fact 17: a tree that does not show what is in the trash.

@@ -223,13 +223,18 @@ def test_a_state_follows_each_project_and_never_comes_before_its_rows() -> None:
 
 
 def size_of_state(projects: int, number: int, streams: list[str]) -> dict[str, int]:
-    """Bytes of each stream's state, without blanks, after a sync."""
+    """Bytes of each stream's state, without blanks, after a sync.
+
+    What is known of the names of statuses is left out: see test_exact_ids.py.
+    """
     with Emulator(space=space_of_projects(projects, number)) as emulator:
         output = messages(emulator, streams, [])
     last = {}
     for message in output:
         if message.type == Type.STATE:
-            content = message.state.stream.stream_state.__dict__
+            content = json.loads(json.dumps(message.state.stream.stream_state.__dict__))
+            for entry in content["states"]:
+                entry["cursor"].pop("names", None)
             last[message.state.stream.stream_descriptor.name] = len(json.dumps(content, separators=(",", ":")))
     return last
 

@@ -1,7 +1,8 @@
 """The saved state is a format: what a version wrote, later ones must read; what nobody wrote must lose nothing.
 
 `states/` has the state of each incremental stream, written by hand as 0.1.0 writes it; the files named `again` are of
-0.1.1. A change of the format needs new files beside them, not other contents.
+0.1.1 and, for streams that are newer, of 0.2.0, and so are those named `names`. A change of the format needs new files
+beside them, not other contents.
 """
 
 from __future__ import annotations
@@ -158,6 +159,9 @@ ODD: list[tuple[str, Any]] = [
     ("issue_comments", {"states": [{"partition": PROJECT, "cursor": {"resume": "somewhere"}}]}),
     ("issue_comments", {"states": [{"partition": PROJECT, "cursor": {"resume": {"after": "2999-12-31T00:00:00Z"}}}]}),
     ("issue_comments", {"states": [{"partition": PROJECT, "cursor": {"skipped": {"1": 2}}}]}),
+    ("issue_changelogs", {"states": [{"partition": PROJECT, "cursor": {"names": {"status": {"未対応": [[1, 2]]}}}}]}),
+    ("issue_changelogs", {"states": [{"partition": PROJECT, "cursor": {"names": {"status": ["未対応"]}}}]}),
+    ("issue_changelogs", {"states": [{"partition": PROJECT, "cursor": {"names": {"status": {"": [[1, "2", 3]]}}}}]}),
     ("user_stars", {"states": [{"partition": {}, "cursor": {"users": [1, 2]}}]}),
     ("user_stars", {"states": [{"partition": {}, "cursor": {"users": {"901": "5"}}}]}),
     ("notifications", {"states": [{"partition": {}, "cursor": {"id": -1, "projects": [7_000]}}]}),

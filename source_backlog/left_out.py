@@ -56,6 +56,7 @@ RIGHTS = {
     "projects/{}/git/repositories/{}/pullRequests": CONTENTS,
     "projects/{}/git/repositories/{}/pullRequests/{}": CONTENTS,
     "projects/{}/git/repositories/{}/pullRequests/{}/comments": CONTENTS,
+    "projects/{}/git/repositories/{}/pullRequests/{}/attachments/{}": CONTENTS,
     "documents/{}/comments": CONTENTS,
 }
 

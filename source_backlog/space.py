@@ -17,7 +17,7 @@ _ID_SEGMENT = re.compile(r"/(?:\d+|[0-9a-f]{32}|\{+[^{}]*\}+)(?=/|$)")
 _FOLDER = re.compile(r"(?<=/files/metadata).*")
 
 # What the components ask for beside the endpoints of their streams.
-_READ_BY_ALL = ("projects", "space/activities", "users/myself", "issues/count")
+_READ_BY_ALL = ("projects", "space/activities", "projects/{}/activities", "users/myself", "issues/count")
 
 
 def endpoint_of(path: str) -> str:

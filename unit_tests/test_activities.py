@@ -26,7 +26,8 @@ from source_backlog.changes.feed import (
 from source_backlog.changes.position import ObjectsPosition
 from source_backlog.changes.progress import Walk
 from source_backlog.space import Space
-from source_backlog.streams.activities import TYPE_NAMES, ActivityRetriever, flat
+from source_backlog.streams.activities import ActivityRetriever
+from source_backlog.streams.activity_rows import TYPE_NAMES, flat
 
 Row = dict[str, Any]
 Fake = Callable[..., Any]

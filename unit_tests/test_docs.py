@@ -36,6 +36,7 @@ NOT_IN_THE_TRUTH = {
     "deletions",
     "document_attachment_files",
     "issue_attachment_files",
+    "pull_request_attachment_files",
     "shared_file_contents",
     "wiki_attachment_files",
 }

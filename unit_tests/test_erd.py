@@ -23,6 +23,9 @@ NO_REFERENCE = {
     "uniqueId",
     "createdUserNulabId",
     "createdUserUniqueId",
+    # Of a status or of a resolution, as the column `field` says.
+    "newId",
+    "originalId",
 }
 # The userId of a user is a login name; in user_stars it is the id of a user.
 LOGIN_IDS = {

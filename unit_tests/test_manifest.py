@@ -14,8 +14,9 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 from jsonschema.exceptions import ValidationError
 
 from source_backlog.source import SourceBacklog
-from source_backlog.streams.rows import MAKE
+from source_backlog.streams import activity_rows, rows
 
+MAKE = rows.MAKE | activity_rows.MAKE
 ROOMS = ("api", "changes", "streams")
 PATH = Path(__file__).parents[1] / "source_backlog" / "manifest.yaml"
 LINES = PATH.read_text(encoding="utf-8").splitlines()
@@ -146,9 +147,14 @@ def test_every_make_is_a_name_of_the_rows(name: str) -> None:
 def test_the_columns_that_a_make_adds_are_in_the_schema(name: str) -> None:
     make = MAKE[parameters()[name]["make"]]
     lists = ("attachments", "sharedFiles", "stars", "category", "versions", "milestone", "customFields", "tags")
-    lists += ("relatedIssues", "participants", "changeLog", "notifications")
-    (row,) = make({held: [{}] for held in lists})
-    assert set(row) <= set(columns_of(streams()[name]))
+    lists += ("relatedIssues", "participants", "changeLog", "notifications", "externalFileLinks")
+    parents = [{held: [{}] for held in lists}]
+    if parameters()[name]["make"] in activity_rows.MAKE:
+        content = {"changes": [{}], "revisions": [{}]}
+        parents = [{"id": 1, "type": kind, "content": content} for kind in activity_rows.TYPE_NAMES]
+    found = [row for parent in parents for row in make(parent)]
+    assert len(found) == 1 or len(parents) > 1
+    assert {column for row in found for column in row} <= set(columns_of(streams()[name]))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,6 +26,7 @@ COSTLY = {
     "issue_comment_stars",
     "issue_comments",
     "issue_participants",
+    "pull_request_attachment_files",
     "pull_request_changelogs",
     "pull_request_comment_notifications",
     "pull_request_comment_stars",

@@ -67,6 +67,7 @@ OF_PULL_REQUEST = {
 EMBEDDED = {
     "issue.attachments": (ISSUE, "attachments", OF_ISSUE),
     "issue.sharedFiles": (ISSUE, "sharedFiles", OF_ISSUE),
+    "issue.externalFileLinks": (ISSUE, "externalFileLinks", OF_ISSUE),
     "issue.stars": (ISSUE, "stars", OF_ISSUE),
     "issue.category": (ISSUE, "category", OF_ISSUE),
     "issue.versions": (ISSUE, "versions", OF_ISSUE),
@@ -80,6 +81,7 @@ EMBEDDED = {
     "document.attachments": (DOCUMENT, "attachments", OF_DOCUMENT),
     "document.tags": (DOCUMENT, "tags", OF_DOCUMENT),
     "pullRequest.attachments": (PULL_REQUEST, "attachments", OF_PULL_REQUEST),
+    "pullRequest.stars": (PULL_REQUEST, "stars", OF_PULL_REQUEST),
     "pullRequestComment.notifications": (PULL_REQUEST_COMMENT, "notifications", OF_PULL_REQUEST_COMMENT),
     "pullRequestComment.stars": (PULL_REQUEST_COMMENT, "stars", OF_PULL_REQUEST_COMMENT),
 }
@@ -212,6 +214,9 @@ def test_a_changed_field_says_who_when_and_what(name: str, comment: Row, columns
         "createdUser": {"id": 5, "name": "Hanako"},
         "createdUserId": 5,
         "createdUserName": "Hanako",
+        # Not told by a comment.
+        "newId": None,
+        "originalId": None,
     }
     nothing = {"customFieldId": None, "customFieldTypeId": None, "attachmentId": None, "notificationType": None}
     assert first == {**common, **nothing, **changes[0], "position": 0}

@@ -81,6 +81,11 @@ def test_a_stream_without_a_group_is_alone(streams: Any) -> None:
             {"resume": {"after": ONE, "activity": 12, "updated": ONE}},
             {"resume": {"after": ONE, "activity": 9, "updated": ONE}},
         ),
+        (
+            {"activity": 7, "names": {"status": {"Open": [[1, 10, 20]]}}, "untold": 3},
+            {"activity": 7},
+            {"activity": 7, "names": {"status": {"Open": [[1, 10, 20]]}}, "untold": 3},
+        ),
     ],
 )
 def test_what_a_kill_has_left_apart_meets_at_the_earlier_place(one: Row, other: Row, meet: Row) -> None:

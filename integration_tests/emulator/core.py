@@ -130,6 +130,7 @@ class Core:
         self.stars: dict[int, Star] = {}
         self.wiki_tags: dict[str, Tag] = {}
         self.document_tags: dict[str, Tag] = {}
+        self.svn_revisions: dict[int, int] = {}
         self.watchings_by_issue: dict[int, list[Watching]] = {}
         self.activities: list[Activity] = []
         self.priorities = [Named(2, "高"), Named(3, "中"), Named(4, "低")]

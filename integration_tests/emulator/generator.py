@@ -639,6 +639,8 @@ def _showcase(history: _History) -> None:
 
     repository = project.repositories[0]
     step(space.push(repository, ["初回コミット", "Fix typo"], by="member"))
+    step(space.push(repository, ["リリース"], tag="v1.0", by="member"))
+    step(space.commit_to_subversion(project, "SVN コミット", by="member"))
     request = step(
         space.create_pull_request(
             repository, "画面を追加", "説明", issue=first, assignee="member", attachments=[("差分 図.png", 55)]
@@ -656,7 +658,6 @@ def _showcase(history: _History) -> None:
     step(space.delete_pull_request(step(space.create_pull_request(repository, "消すPR"))))
 
     # What no action of today leaves, but old feeds hold.
-    step(space.record(project, 11, {"rev": 120, "comment": "SVN コミット"}, space.user("member")))
     step(space.record(project, 33, {"id": 1, "something": {"new": [1, 2]}}, space.user("member")))
     nowhere = step(space.record(None, 33, {}, space.user("administrator")))
     nowhere.without_account = True

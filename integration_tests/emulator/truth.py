@@ -369,6 +369,7 @@ def embedded(name: str) -> Stream:
 
 STREAMS["issue_attachments"] = embedded("attachments")
 STREAMS["issue_shared_files"] = embedded("sharedFiles")
+STREAMS["issue_external_file_links"] = embedded("externalFileLinks")
 STREAMS["issue_stars"] = embedded("stars")
 STREAMS["issue_categories"] = embedded("category")
 STREAMS["issue_versions"] = embedded("versions")
@@ -421,10 +422,13 @@ def changelogs(comment: Comment | PullRequestComment, columns: Row) -> Iterator[
     user = comment.created_user
     for position, change in enumerate(row["changeLog"] or ()):
         attribute = change.get("attributeInfo") or {}
+        new_id, old_id = comment.changes[position].ids or ("", "")
         yield {
             **change,
             **columns,
             "position": position,
+            "newId": number(new_id or None),
+            "originalId": number(old_id or None),
             "commentId": comment.id,
             "commentUpdated": row["updated"],
             "created": row["created"],
@@ -670,6 +674,13 @@ def pull_request_attachments(view: View) -> Iterator[Row]:
             }
 
 
+@stream
+def pull_request_stars(view: View) -> Iterator[Row]:
+    for request in view.pull_requests():
+        for star in request.stars:
+            yield {**plain(star), **pull_request_columns(request), "pullRequestUpdated": stamp(request.updated)}
+
+
 # --- the key's user, stars, activities -------------------------------------------------------------------------------
 
 
@@ -712,27 +723,117 @@ def user_stars(view: View) -> Iterator[Row]:
                     yield {**plain(star), "userId": user.id}
 
 
-@stream
-def activities(view: View) -> Iterator[Row]:
+def seen_activities(view: View) -> Iterator[Row]:
+    """The activities as the API gives them."""
     chosen = {project.id for project in view.projects}
     for activity in view.space.activities:
-        project = activity.project
-        if project is None and view.narrowed:
-            continue
-        if project is not None and project.id not in chosen:
-            continue
-        row = plain(activity)
-        user = row["createdUser"] or {}
+        if activity.project.id in chosen if activity.project else not view.narrowed:
+            yield plain(activity)
+
+
+@stream
+def activities(view: View) -> Iterator[Row]:
+    for row in seen_activities(view):
+        project, user = row["project"] or {}, row["createdUser"] or {}
         account = user.get("nulabAccount") or {}
         yield {
             **row,
-            "typeName": TYPE_NAMES.get(activity.type, f"Unknown ({activity.type})"),
-            "projectId": project.id if project else None,
-            "projectKey": project.key if project else None,
-            "projectName": project.name if project else None,
+            "typeName": TYPE_NAMES.get(row["type"], f"Unknown ({row['type']})"),
+            "projectId": project.get("id"),
+            "projectKey": project.get("projectKey"),
+            "projectName": project.get("name"),
             "createdUserId": user.get("id"),
             "createdUserName": user.get("name"),
             "createdUserMailAddress": user.get("mailAddress"),
             "createdUserNulabId": account.get("nulabId"),
             "createdUserUniqueId": account.get("uniqueId"),
         }
+
+
+def activity_columns(activity: Row) -> Row:
+    project, user = activity["project"] or {}, activity["createdUser"] or {}
+    return {
+        "activityId": activity["id"],
+        "activityTypeId": activity["type"],
+        "activityTypeName": TYPE_NAMES.get(activity["type"], f"Unknown ({activity['type']})"),
+        "projectId": project.get("id"),
+        "projectKey": project.get("projectKey"),
+        "projectName": project.get("name"),
+        "created": activity["created"],
+        "createdUserId": user.get("id"),
+        "createdUserName": user.get("name"),
+    }
+
+
+def about_issue(project: Row, one: Row, name: str) -> Row:
+    return {
+        "entity": "issue",
+        "entityId": str(one["id"]),
+        "entityKey": f"{project['projectKey']}-{one['key_id']}",
+        "entityName": one[name],
+    }
+
+
+@stream
+def activity_changes(view: View) -> Iterator[Row]:
+    for activity in seen_activities(view):
+        kind, content, project = activity["type"], activity["content"], activity["project"]
+        changes = content.get("changes") or ([content["change"]] if kind == 34 else [])
+        objects: list[tuple[Row, Row]] = [(content, {})]
+        if kind in (14, 34) or (kind == 35 and "link" in content):
+            objects = [(link, about_issue(project, link, "title")) for link in content["link"]]
+        elif kind in (2, 3, 35):
+            objects = [(content, about_issue(project, content, "summary"))]
+        elif kind == 19:
+            told = {"entity": "pull_request", "entityKey": str(content["number"]), "entityName": content["summary"]}
+            objects = [(content, {**told, "entityId": str(content["id"])})]
+        elif kind == 23:
+            objects = [(content, {"entity": "version", "entityId": str(content["id"]), "entityName": content["name"]})]
+        pairs = [(one, columns, change) for one, columns in objects for change in changes]
+        for position, (one, columns, change) in enumerate(pairs):
+            by_id = change["field"] in ("status", "resolution") and kind != 34
+            yield {
+                **activity_columns(activity),
+                **columns,
+                "position": position,
+                "commentId": (one.get("comment") or {}).get("id"),
+                "field": change["field"],
+                "fieldText": change.get("field_text"),
+                "type": change.get("type"),
+                "newValue": change["new_value"],
+                "originalValue": change.get("old_value"),
+                "newId": number(change["new_value"] or None) if by_id else None,
+                "originalId": number(change.get("old_value") or None) if by_id else None,
+                "customFieldId": int(change["field"][10:]) if change["field"].startswith("attribute_") else None,
+            }
+
+
+@stream
+def git_push_revisions(view: View) -> Iterator[Row]:
+    for activity in seen_activities(view):
+        if activity["type"] != 12:
+            continue
+        content = activity["content"]
+        kind, name = content["ref"].split("/", 2)[1:]
+        for position, revision in enumerate(content["revisions"]):
+            yield {
+                **activity_columns(activity),
+                "position": position,
+                "repositoryId": content["repository"]["id"],
+                "repositoryName": content["repository"]["name"],
+                "ref": content["ref"],
+                "branch": name if kind == "heads" else None,
+                "changeType": content["change_type"],
+                "revisionType": content["revision_type"],
+                "revisionCount": content["revision_count"],
+                "revision": revision["rev"],
+                "comment": revision["comment"],
+            }
+
+
+@stream
+def svn_commits(view: View) -> Iterator[Row]:
+    for activity in seen_activities(view):
+        if activity["type"] == 11:
+            content = activity["content"]
+            yield {**activity_columns(activity), "revision": str(content["rev"]), "comment": content["comment"]}

@@ -61,6 +61,7 @@ class Checkpoints(PartitionRouter, Cursor):
         self.group = ""
         self.retriever: Any = None
         self._positions: dict[Any, Position] = {}
+        self._began: dict[Any, Position] = {}
         self._pending: dict[Any, Position] = {}
         self._output: tuple[ConnectorStateManager, MessageRepository] | None = None
         self._emit_again = 0.0
@@ -77,6 +78,10 @@ class Checkpoints(PartitionRouter, Cursor):
     def position_at(self, key: Any) -> Position:
         """The same by the key of the partition."""
         return self._positions.get(key) or self.kind()
+
+    def began_at(self, key: Any) -> Position:
+        """The same, whatever this sync has saved since."""
+        return self._began.get(key) or self.kind()
 
     def team(self, partition: Mapping[str, Any]) -> Team:
         """The streams that are read in one walk over the partition with this one."""
@@ -155,6 +160,7 @@ class Checkpoints(PartitionRouter, Cursor):
             except NotUnderstood:
                 before = f"{self.name}: saved positions are not understood; their parts are read from the beginning: "
                 left_out.collect(before, str(entry)[:200], "")
+        self._began = dict(self._positions)
         left_out.report()
 
     def _parts_of(self, entry: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -3,13 +3,15 @@
 import logging
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from source_backlog.api.requester import BacklogRequester
 from source_backlog.changes.backlog import Backlog
-from source_backlog.changes.paging import LOOK_AGAIN, belongs_to, by_id, rows_of
+from source_backlog.changes.ids import ToldIds
+from source_backlog.changes.paging import LOOK_AGAIN, Unreadable, belongs_to, by_id, rows_of
+from source_backlog.changes.position import ActivitiesPosition
 from source_backlog.changes.progress import Walk
 from source_backlog.space import Space
 from source_backlog.values import Row, as_instant
@@ -28,6 +30,9 @@ ISSUE_DELETED = frozenset([4])
 WIKI_DELETED = frozenset([7])
 DOCUMENT_DELETED = frozenset([37])
 PULL_REQUEST_DELETED = frozenset([21])
+
+# The families whose changes are logged by comments, of which the feed tells ids.
+LOGGED = (ISSUE_COMMENTED, PULL_REQUEST_CHANGED)
 
 UPDATED, COMMENTED = 2, 3
 USER_JOINED, TEAM_JOINED = 15, 25
@@ -59,6 +64,7 @@ class Feed:
         self._lock = threading.RLock()
         self._touched: dict[Any, list[Touched]] = {}
         self._joined: dict[Any, list[Mapping[str, Any]]] = {}
+        self._told: dict[frozenset[int], ToldIds] = {}
         self._ids: dict[Any, list[int]] = {}
         self._from: int | None = None
         # The first activity that is held if the feed was loaded from its beginning, else where it was loaded from.
@@ -143,6 +149,15 @@ class Feed:
             joins = [activity for activity in self._joined.get(project_id, ()) if activity["id"] > after]
         return any(is_joined_by_myself(requester, activity) for activity in joins)
 
+    def told(self, requester: BacklogRequester, types: frozenset[int], after: int) -> ToldIds:
+        """What the activities of `types`, one of `LOGGED`, tell of changed fields; some may lie before `after`.
+
+        Raises `FeedTrimmed` when the feed does not reach back to `after`.
+        """
+        with self._lock:
+            self._load_or_say(requester, after)
+            return self._told[types]
+
     def _load_or_say(self, requester: BacklogRequester, after: int) -> None:
         try:
             self._load(requester, after)
@@ -167,19 +182,31 @@ class Feed:
         found: dict[Any, list[Touched]] = {}
         joined: dict[Any, list[Mapping[str, Any]]] = {}
         ids: dict[Any, list[int]] = {}
+        told = told_in(())
         try:
             for activity in newer_than(requester, after):
                 project_id = _project_of(activity)
                 ids.setdefault(project_id, []).append(activity["id"])
                 for touched in named_objects(activity):
                     found.setdefault(project_id, []).append(touched)
+                for each in told.values():
+                    each.add(activity)
                 if activity.get("type") in (USER_JOINED, TEAM_JOINED):
                     joined.setdefault(project_id, []).append(activity)
         except FeedTrimmed:
             self._trimmed.add(after)
             raise
-        self._touched, self._joined, self._ids, self._from = found, joined, ids, after
+        self._touched, self._joined, self._told, self._ids, self._from = found, joined, told, ids, after
         self._reaches_back_to = after or min((numbers[0] for numbers in ids.values()), default=math.inf)
+
+
+def told_in(activities: Iterable[Row]) -> dict[frozenset[int], ToldIds]:
+    """What the activities tell of changed fields, by family (`LOGGED`)."""
+    told = {types: ToldIds(types) for types in LOGGED}
+    for activity in activities:
+        for each in told.values():
+            each.add(activity)
+    return told
 
 
 def _project_of(activity: Row) -> Any:
@@ -255,7 +282,7 @@ def touched_ids(backlog: Backlog, project_id: Any, walk: Walk[Any], types: froze
         return {}
     feed = feed_of(backlog.space)
     try:
-        after = feed.look(backlog.requester, project_id, walk)
+        after = walk.after = feed.look(backlog.requester, project_id, walk)
         if not feed.joined(backlog.requester, project_id, after):
             return feed.touched(backlog.requester, project_id, after, types)
         LOGGER.info(f"The user of the key has joined project {project_id} again: it is read from its beginning.")
@@ -282,3 +309,24 @@ def named_objects(activity: Mapping[str, Any]) -> Iterator[Touched]:
         for entry in entries if isinstance(entries, list) else ():
             if isinstance(entry, Mapping) and entry.get("id") is not None:
                 yield Touched(number, kind, entry["id"], entry.get("key_id"), created)
+
+
+def past_told(backlog: Backlog, project_id: Any) -> list[dict[frozenset[int], ToldIds]]:
+    """What the whole feed tells of changed fields, by family (`LOGGED`), beside a stream that is made from activities.
+
+    Nothing without such a stream. In its first sync it reads the whole feed, and its answers are shared. Later the feed
+    of the project is asked for, which it reads too if the project is new to it. Where the stream stood is taken from
+    the beginning of the sync: what is told must not depend on how far it is now.
+    """
+    cursors = backlog.space.cursors.values()
+    began = [cursor.began_at(()) for cursor in cursors if issubclass(cursor.kind, ActivitiesPosition)]
+    if any(position.activity is None for position in began):
+        head_of(backlog)
+        return [backlog.space.once("told by the feed", lambda: told_in(newer_than(backlog.requester, None)))]
+    if not began:
+        return []
+    path = f"projects/{project_id}/activities"
+    try:
+        return [told_in(by_id(lambda page: backlog.get(path, page)))]
+    except Unreadable:
+        return []

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from source_backlog.changes.ids import are_runs
 from source_backlog.values import STAMP, Row, as_instant
 
 Saved = dict[str, Any]
@@ -174,6 +175,14 @@ class ObjectsPosition(Position):
 
     resume: Resume | None = _saved(_is_place, Resume.parse)  # noqa: RUF009 (a `field`)
     """Where an interrupted walk goes on. `ResumableWalk` moves it. Without it the walk begins anew: cost."""
+
+    names: Mapping[str, Any] | None = _saved(are_runs)
+    """Which ids the names in change logs have stood for. `ExactIds` moves this and the next. Without it, rows that are
+    read again would lose the ids that they had."""
+
+    untold: int | None = _saved(is_id)
+    """Where an interrupted walk had begun to look for ids, 0 for the beginning of the feed, if `activity` is past that.
+    Without it, what the walk has not asked for would stay without ids."""
 
 
 @dataclass(frozen=True, kw_only=True)

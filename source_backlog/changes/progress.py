@@ -15,7 +15,7 @@ class Walk(Place[P]):
     """A walk over the objects of a project that have changed since the last sync.
 
     `origin` is what it builds on: the saved position, or an empty one once it has begun anew. `looked` is what
-    `Feed.look` saw, for `Feed.mark`.
+    `Feed.look` saw, for `Feed.mark`, and `after` the activity behind which it has looked; None when it has not.
     """
 
     def __init__(self, before: P, readable: Callable[[], bool]) -> None:
@@ -23,6 +23,7 @@ class Walk(Place[P]):
         self.skipped = Skipped(before.skipped or (), readable)
         self.origin = self.now = replace(before, skipped=None, resume=None)
         self.looked: tuple[int, int] | None = None
+        self.after: int | None = None
 
     @property
     def activity(self) -> int | None:
@@ -30,8 +31,8 @@ class Walk(Place[P]):
         return self.now.activity
 
     def begin_anew(self) -> None:
-        """Forget the position: everything is read again."""
-        self.origin = self.now = type(self.now)()
+        """Forget the position, but not what is known of names: everything is read again."""
+        self.origin = self.now = type(self.now)(names=self.now.names)
         self.looked = None
 
     def see(self, stamp: str | None) -> None:
@@ -137,7 +138,7 @@ class ResumableWalk(Walk[P]):
 
     def unfinished(self) -> P:
         """The position to save in the middle of the walk."""
-        position: P = replace(self.origin, skipped=self.skipped.noted(()))
+        position: P = replace(self.origin, skipped=self.skipped.noted(()), names=self.now.names)
         if self._last is None:
             return position
         activity = self.head if self._resume.activity is None else self._resume.activity

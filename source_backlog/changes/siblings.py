@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from source_backlog.changes.ids import merged
 from source_backlog.changes.position import ObjectsPosition, Resume
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ def least(one: ObjectsPosition, other: ObjectsPosition) -> ObjectsPosition:
         settled=True if one.settled and other.settled else None,
         skipped=tuple(dict.fromkeys([*(one.skipped or ()), *(other.skipped or ())])) or None,
         resume=_least_resume(one.resume, other.resume),
+        # One of them has no ids, and knows neither.
+        names=merged(one.names, other.names),
+        untold=min((each.untold for each in (one, other) if each.untold is not None), default=None),
     )
 
 

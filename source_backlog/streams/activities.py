@@ -1,4 +1,4 @@
-"""The stream of activities: what happened in the space, in the order in which it happened."""
+"""The streams of the activity feed: what happened in the space, in the order in which it happened."""
 
 import itertools
 import logging
@@ -13,91 +13,29 @@ from source_backlog.changes.feed import FeedTrimmed, head_of, is_joined_by_mysel
 from source_backlog.changes.paging import PAGE_SIZE, Recent, Unreadable, by_id
 from source_backlog.changes.position import ActivitiesPosition, Place
 from source_backlog.changes.projects import selected_projects
+from source_backlog.streams.activity_rows import MAKE
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.values import Row, as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
-# https://developer.nulab.com/docs/backlog/api/2/get-recent-updates; 34, 35 and 47 from nulab/backlog-js. The pages
-# call 21 "deleted", the SDKs "merged".
-TYPE_NAMES = {
-    1: "Issue Created",
-    2: "Issue Updated",
-    3: "Issue Commented",
-    4: "Issue Deleted",
-    5: "Wiki Created",
-    6: "Wiki Updated",
-    7: "Wiki Deleted",
-    8: "File Added",
-    9: "File Updated",
-    10: "File Deleted",
-    11: "SVN Committed",
-    12: "Git Pushed",
-    13: "Git Repository Created",
-    14: "Issues Bulk Updated",
-    15: "Project User Added",
-    16: "Project User Removed",
-    17: "Comment Notification Added",
-    18: "Pull Request Created",
-    19: "Pull Request Updated",
-    20: "Pull Request Commented",
-    21: "Pull Request Deleted or Merged",
-    22: "Milestone Created",
-    23: "Milestone Updated",
-    24: "Milestone Deleted",
-    25: "Project Team Added",
-    26: "Project Team Removed",
-    34: "Status Deleted",
-    35: "Issue Dates Updated",
-    36: "Document Created",
-    37: "Document Deleted",
-    38: "Document Title Changed",
-    39: "Document Updated",
-    40: "Document Comment Created",
-    41: "Document Comment Updated",
-    42: "Document Comment Deleted",
-    43: "Document Comment Reply Created",
-    44: "Document Comment Reply Updated",
-    45: "Document Comment Reply Deleted",
-    46: "Document Attachment Added",
-    47: "Issues Bulk Created",
-    48: "Documents Bulk Created",
-    49: "Mentioned in Document",
-}
-
-
-def flat(activity: Row) -> Row:
-    """An activity with its type's name and the project's and creator's columns beside the whole content."""
-    kind = activity.get("type")
-    project = activity.get("project") or {}
-    creator = activity.get("createdUser") or {}
-    account = creator.get("nulabAccount") or {}
-    activity["typeName"] = TYPE_NAMES.get(kind or 0, f"Unknown ({kind})")
-    activity["projectId"] = project.get("id")
-    activity["projectKey"] = project.get("projectKey")
-    activity["projectName"] = project.get("name")
-    activity["createdUserId"] = creator.get("id")
-    activity["createdUserName"] = creator.get("name")
-    activity["createdUserMailAddress"] = creator.get("mailAddress")
-    activity["createdUserNulabId"] = account.get("nulabId")
-    activity["createdUserUniqueId"] = account.get("uniqueId")
-    return activity
-
 
 @dataclass
 class ActivityRetriever(BacklogRetriever):
-    """Activities of the selected projects, oldest first."""
+    """Activities of the selected projects, oldest first, or the rows inside them (`make`, a name of `MAKE`)."""
+
+    make: str = "activity"
 
     kind = ActivitiesPosition
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
-        """The activities that are new to the stream and not older than the start date."""
+        """The rows of the activities that are new to the stream and not older than the start date."""
         start = self.backlog.start
         place: Place[ActivitiesPosition] = Place(self.position(stream_slice))
         new = NewActivities(self.backlog, place, lambda: self.checkpoint(stream_slice, place.now))
         for activity in new.rows():
             if not start or (as_instant(activity.get("created")) or start) >= start:
-                yield flat(activity)
+                yield from MAKE[self.make](activity)
         self.advance(stream_slice, place.now)
 
 

@@ -252,11 +252,11 @@ class IssueDoubts(Doubts):
         return (self.walk.before.began and not was_here) or self.is_older_than_start(owner)
 
 
-class WikiDoubts(Doubts):
-    """A page that was skipped has not been read."""
+class SkippedDoubts(Doubts):
+    """A wiki page or pull request that was skipped has not been read."""
 
     def about(self, owner: Row) -> bool:
-        """Whether the page was skipped, or is older than the start date."""
+        """Whether the object was skipped, or is older than the start date."""
         return owner["id"] in self.walk.skipped.before or self.is_older_than_start(owner)
 
 
@@ -287,7 +287,13 @@ class DocumentDoubts(Doubts):
         return not self._is_known or owner["id"] in self._doubtful or self.is_older_than_start(owner)
 
 
-DOUBTS: dict[str, type[Doubts]] = {"": Doubts, "issues": IssueDoubts, "wikis": WikiDoubts, "documents": DocumentDoubts}
+DOUBTS: dict[str, type[Doubts]] = {
+    "": Doubts,
+    "issues": IssueDoubts,
+    "wikis": SkippedDoubts,
+    "documents": DocumentDoubts,
+    "pull requests": SkippedDoubts,
+}
 
 
 class FileProgress:

@@ -50,17 +50,20 @@ class Finder(ABC):
         return True
 
 
-def completed(backlog: Backlog, listed: Row, path: str, edit: Callable[[Row], Row]) -> list[Row] | None:
-    """An object of a list, asked for by itself (`path`, then `edit`) if the list leaves its attachments out.
+def completed(
+    backlog: Backlog, listed: Row, path: str, edit: Callable[[Row], Row], fields: tuple[str, ...] = ("attachments",)
+) -> list[Row] | None:
+    """An object of a list, asked for by itself (`path`, then `edit`) if the list leaves out some of its `fields`.
 
     Why: the pages show lists of pull requests without `attachments` and `stars`, recordings show them with both; one
     SDK knows documents in lists without `attachments` and `json`. None when the object is gone.
     """
-    if "attachments" in listed:
+    if all(field in listed for field in fields):
         return [listed]
     found = backlog.get(path)
     if not isinstance(found, dict):
         return None
-    if "attachments" not in found:
-        warn_once(backlog.space, f"{backlog.stream}: Backlog does not tell which attachments an object has.")
+    for field in fields:
+        if field not in found:
+            warn_once(backlog.space, f"{backlog.stream}: Backlog does not tell which {field} an object has.")
     return [edit(found)]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from source_backlog.changes.siblings import Team
 from source_backlog.changes.skipped import attempt
 from source_backlog.streams import comments, documents, issues, pull_requests, shared_files, wikis
 from source_backlog.streams.custom_fields import with_columns
+from source_backlog.streams.exact_ids import ExactIds
 from source_backlog.streams.finder import Finder, Reader
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.streams.rows import MAKE
@@ -75,6 +76,18 @@ def found(backlog: Backlog, finder: Finder, reader: str) -> Iterator[tuple[Row, 
         yield owner, got if isinstance(got, list) else []
 
 
+def rows_of(
+    members: list["ObjectRetriever"], objects: list[Row], ids: ExactIds
+) -> Iterator[tuple["ObjectRetriever", Row]]:
+    """The rows that each of the streams makes of what the reader got for one object."""
+    if any(member.with_ids for member in members):
+        ids.begin(objects)
+    for each in objects:
+        for member in members:
+            rows = member.made_of(each)
+            yield from ((member, row) for row in (ids.added(rows) if member.with_ids else rows))
+
+
 @dataclass
 class ObjectRetriever(BacklogRetriever):
     """Reads a stream of objects that change, or of the rows inside them, project by project.
@@ -89,6 +102,7 @@ class ObjectRetriever(BacklogRetriever):
     make: str = "itself"
     with_tombstones: bool = False
     with_custom_fields: bool = False
+    with_ids: bool = False
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -128,14 +142,14 @@ class ObjectRetriever(BacklogRetriever):
         members: list[ObjectRetriever] = [member.retriever for member in team.members]
         finder = self.finder_of(stream_slice, team.position)
         deleted = self.reported_deleted(finder) if any(member.with_tombstones for member in members) else {}
+        ids = ExactIds(finder)
         saved = time.monotonic()
         for owner, objects in found(self.backlog, finder, self.reader):
-            for each in objects:
-                for member in members:
-                    yield from ((member, row) for row in member.made_of(each))
+            yield from rows_of(members, objects, ids)
             finder.walk.done(owner)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 saved = time.monotonic()
+                ids.keep(finished=False)
                 position = finder.walk.unfinished()
                 if position is not None:
                     for member in members:
@@ -144,10 +158,15 @@ class ObjectRetriever(BacklogRetriever):
             if finder.is_gone(object_id):
                 tombstone = {"id": object_id, "updated": touched.created, TOMBSTONE: touched.created}
                 yield from ((member, dict(tombstone)) for member in members if member.with_tombstones)
+        ids.keep(finished=True)
         position = finder.walk.finished()
         for member in members:
             member.checkpoint(stream_slice, position)
         finder.walk.skipped.failures.report()
+
+    def checkpoint(self, stream_slice: StreamSlice, position: Any) -> None:
+        """Save a position, see `BacklogRetriever.checkpoint`; what is known of names only where rows have ids."""
+        super().checkpoint(stream_slice, position if self.with_ids else replace(position, names=None, untold=None))
 
     def finder_of(self, stream_slice: StreamSlice, position: Any) -> Finder:
         """A finder for one read of the project, from a position on."""

@@ -88,7 +88,7 @@ def whole(backlog: Backlog, pull_request: Row) -> list[Row] | None:
     """The pull request with its attachments and stars, which not every server gives in lists; None when it is gone."""
     columns = {name: pull_request[name] for name in ("projectId", "repositoryId", "repositoryName")}
     path = ChangedPullRequests.path.format(**pull_request)
-    return completed(backlog, pull_request, path, lambda row: under(row, **columns))
+    return completed(backlog, pull_request, path, lambda row: under(row, **columns), ("attachments", "stars"))
 
 
 class CommentedPullRequests(ChangedPullRequests):

@@ -115,7 +115,10 @@ def of_comment(*owner: str) -> Callable[[Row], Row]:
 
 
 def changed_fields(*owner: str) -> Make:
-    """One row per changed field of a comment: who, when, which field, old value, new value."""
+    """One row per changed field of a comment: who, when, which field, old value, new value.
+
+    The ids of the values, which a comment does not tell, are added by `ExactIds`.
+    """
     parents = of_comment(*owner)
 
     def make(comment: Row) -> Iterator[Row]:
@@ -127,6 +130,8 @@ def changed_fields(*owner: str) -> Make:
                 **change,
                 **columns,
                 "position": position,
+                "newId": None,
+                "originalId": None,
                 "created": comment.get("created"),
                 "createdUser": comment.get("createdUser"),
                 "createdUserId": author.get("id"),
@@ -178,6 +183,7 @@ MAKE: dict[str, Make] = {
     "itself": itself,
     "issue.attachments": embedded("attachments", of_issue),
     "issue.sharedFiles": embedded("sharedFiles", of_issue),
+    "issue.externalFileLinks": embedded("externalFileLinks", of_issue),
     "issue.stars": embedded("stars", of_issue),
     "issue.category": embedded("category", of_issue),
     "issue.versions": embedded("versions", of_issue),
@@ -195,6 +201,7 @@ MAKE: dict[str, Make] = {
     "document.attachments": embedded("attachments", of_document),
     "document.tags": embedded("tags", of_document),
     "pullRequest.attachments": embedded("attachments", of_pull_request),
+    "pullRequest.stars": embedded("stars", of_pull_request),
     "pullRequestComment.changeLog": changed_fields(*_PULL_REQUEST),
     "pullRequestComment.notifications": embedded("notifications", of_comment(*_PULL_REQUEST)),
     "pullRequestComment.stars": embedded("stars", of_comment(*_PULL_REQUEST)),

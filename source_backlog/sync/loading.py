@@ -47,6 +47,7 @@ FILE_STREAMS = {
     "issue_attachment_files",
     "wiki_attachment_files",
     "document_attachment_files",
+    "pull_request_attachment_files",
     "shared_file_contents",
 }
 

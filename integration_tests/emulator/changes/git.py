@@ -1,4 +1,4 @@
-"""Changes of Git repositories and pull requests: activities 12, 13 and 18 to 21."""
+"""Changes of Git repositories, of Subversion and of pull requests: activities 11 to 13 and 18 to 21."""
 
 from __future__ import annotations
 
@@ -65,9 +65,15 @@ class GitChanges(Core):
         del self.repositories[found.id]
 
     def push(
-        self, repository: Repository | int, comments: Iterable[str], *, branch: str = "main", by: Who = None
+        self,
+        repository: Repository | int,
+        comments: Iterable[str],
+        *,
+        branch: str = "main",
+        tag: str | None = None,
+        by: Who = None,
     ) -> None:
-        """Push commits with these messages: activity 12, moves ``pushedAt`` and not ``updated``."""
+        """Push commits with these messages, or a tag: activity 12, moves ``pushedAt`` and not ``updated``."""
         found = self.repository(repository)
         revisions = [
             {"rev": _commit(found.id, self.clock, number), "comment": comment}
@@ -77,13 +83,19 @@ class GitChanges(Core):
             "repository": found.short_shape(),
             "change_type": "create" if found.pushed_at is None else "update",
             "revision_type": "commit",
-            "ref": f"refs/heads/{branch}",
+            "ref": f"refs/tags/{tag}" if tag else f"refs/heads/{branch}",
             "revision_count": len(revisions),
             "revisions": revisions,
         }
         found.pushed_at = self.clock
         found.project.usage["git"] += 4096 * len(revisions)
         self.record(found.project, 12, content, self.user(by))
+
+    def commit_to_subversion(self, project: Where, comment: str, *, by: Who = None) -> None:
+        """The next revision of the project's Subversion repository: activity 11."""
+        place = self.project(project)
+        self.svn_revisions[place.id] = revision = self.svn_revisions.get(place.id, 0) + 1
+        self.record(place, 11, {"rev": revision, "comment": comment}, self.user(by))
 
     # --- pull requests ---
 
