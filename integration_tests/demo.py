@@ -37,7 +37,7 @@ OPEN_ISSUES = """
         split_part(issuekey, '-', 1) AS project,
         coalesce(json_extract_string(assignee, '$.name'), '(nobody)') AS assignee,
         count(*) AS open_issues,
-        count(*) FILTER (WHERE duedate < (SELECT max(updated) FROM issues)) AS overdue
+        count(*) FILTER (WHERE duedate < (SELECT CAST(max(updated) AS DATE) FROM issues)) AS overdue
     FROM issues
     WHERE json_extract_string(status, '$.id') <> '4'
         AND CAST(id AS VARCHAR) NOT IN (SELECT entityid FROM deletions WHERE entity = 'issue')

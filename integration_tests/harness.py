@@ -167,6 +167,11 @@ class Destination:
                     table[key] = row
 
 
+def joined_projects(emulator: Emulator) -> list[Row]:
+    """The projects that the key's user has joined: those whose contents are read."""
+    return [project for project in emulator.truth("projects") if project["joined"]]
+
+
 def without_nulls(row: Row) -> Row:
     """The row as the protocol carries it: top-level nulls are left out."""
     return {name: value for name, value in row.items() if value is not None}

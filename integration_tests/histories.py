@@ -99,6 +99,8 @@ QUIRKS: dict[str, list[Any]] = {
     "document_comment_deletion_ids": [False, True],
     "trash_tree": ["full", "missing", "null", "empty"],
     "unjoined_projects": ["left out", "404"],
+    "child_issue_summary": ["counted", "refused", "left out"],
+    "all_projects": ["administrators", "refused to others", "ignored", "refused"],
     "field_text": [False, True],
     "days": ["utc", "zone"],
     # Nothing, half of the generated past, or all that will ever happen looks like 2015.
@@ -770,6 +772,7 @@ SHOWS = {
     ),
     "documents": ("childDocumentIds",),
     "pull_requests": ("issue",),
+    "issues": ("childIssueSummary",),
     "related_issues": ("relatedSummary",),
 }
 

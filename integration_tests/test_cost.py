@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from integration_tests.emulator import Emulator, Request
-from integration_tests.harness import Sync, catalog_streams, sync
+from integration_tests.harness import Sync, catalog_streams, joined_projects, sync
 from integration_tests.test_documented_costs import last_day
 from unit_tests.test_docs import anonymous, code, documented
 
@@ -50,7 +50,7 @@ def terms(*streams: str) -> set[str]:
     return {text for row in rows for text in [*code(row["Endpoint"]), *row["First load"].split(" + ")]}
 
 
-DERIVED = [name for name in documented() if name not in SOURCES and terms(name) <= terms(*SOURCES)] + ["projects"]
+DERIVED = [name for name in documented() if name not in SOURCES and terms(name) <= terms(*SOURCES)]
 
 # Per project that has all features on, in a sync without changes and without `issue_participants`; a folder of shared
 # files and a repository cost a request each.
@@ -91,7 +91,7 @@ def lower_bound(emulator: Emulator) -> int:
         1 + ceil(issues / 100) + projects + projects * lists + sum over issues max(1, ceil(comments / 100))
           + ceil(activities / 100)
     """
-    projects, issues = emulator.truth("projects"), emulator.truth("issues")
+    projects, issues = joined_projects(emulator), emulator.truth("issues")
     return (
         1
         + pages([len(issues)])
@@ -163,7 +163,7 @@ def test_issues_comments_and_activities_without_changes_cost_a_request_per_proje
     with Emulator(seed=6, projects=projects, issues=20 * projects) as emulator:
         space = emulator.space
         first = sync(emulator, CORE, num_workers=8)
-        readable = len(emulator.truth("projects"))
+        readable = len(joined_projects(emulator))
         assert len(sync(emulator, CORE, first.state, num_workers=8).requests) <= readable + 5
         # Right after changes the last day is in the window again, with issues whose comments are known already.
         space.advance(7 * 86_400)
@@ -194,13 +194,15 @@ def test_nothing_changed_costs_the_lists_of_each_project_and_a_constant() -> Non
     for projects in (2, 6):
         with Emulator(seed=3, projects=projects, issues=40 * projects) as emulator:
             counted = patterns(unchanged(emulator))
-            readable = len(emulator.truth("projects"))
+            readable = len(joined_projects(emulator))
             folders = counted.pop(FOLDERS)
             assert folders <= readable + sum(row["type"] == "directory" for row in emulator.truth("shared_files"))
             assert counted.pop(PULL_REQUESTS) == len(emulator.truth("git_repositories"))
             assert counted.pop(f"{PULL_REQUESTS}/{{}}") == len(last_day(emulator.truth("pull_requests")))
             assert counted.pop(STARS) == len(emulator.truth("users"))
-            for pattern in LISTS_PER_PROJECT:
+            with_teams = {row["projectId"] for row in emulator.truth("project_teams")}
+            assert counted.pop("projects/{}/users") == readable + len(with_teams)
+            for pattern in LISTS_PER_PROJECT - {"projects/{}/users"}:
                 assert counted.pop(pattern) <= readable, pattern
             constants.append(counted)
     assert constants[0] == constants[1]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from integration_tests.emulator import Emulator
-from integration_tests.harness import FILES_OF, catalog_streams, sync
+from integration_tests.harness import FILES_OF, catalog_streams, joined_projects, sync
 from source_backlog.sync.command import SUGGESTED_STREAMS
 from unit_tests.test_docs import ROOT, code, documented, table
 
@@ -53,6 +53,7 @@ def emulator() -> Iterable[Emulator]:
         busy = next(iter(emulator.space.issues.values()))
         for number in range(120):
             emulator.space.add_comment(busy, f"comment {number}")
+        emulator.space.remove_project_team("APP", "開発チーム")
         # A quiet day: nothing of the past is in the window that is read again but the last issues themselves.
         emulator.space.advance(3 * 86_400)
         yield emulator
@@ -62,7 +63,7 @@ def emulator() -> Iterable[Emulator]:
 def known(emulator: Emulator) -> dict[str, int]:
     """The letters of docs/streams.md, from the emulator's own rows; nothing changes between the syncs."""
     truth = emulator.truth
-    projects = truth("projects")
+    projects = joined_projects(emulator)
     ids = [project["id"] for project in projects]
 
     def using(flag: str) -> list[Any]:
@@ -82,6 +83,7 @@ def known(emulator: Emulator) -> dict[str, int]:
     users = [user["id"] for user in truth("users")]
     return {
         "P": len(ids),
+        "Pt": len({row["projectId"] for row in truth("project_teams")}),
         "Pw": len(using("useWiki")),
         "Pd": len(using("useDocument")),
         "Pg": len(using("useGit")),
@@ -170,6 +172,21 @@ def test_a_stream_costs_what_the_page_says(emulator: Emulator, known: dict[str, 
     later = sync(emulator, [stream], settled.state)
     assert counted_cost(first.paths(), stream) == documented_cost(row["First load"], known)
     assert counted_cost(later.paths(), stream) == documented_cost(row["Later sync"], known)
+
+
+def test_members_and_teams_together_tell_who_was_added_by_name_at_pt_requests(
+    emulator: Emulator, known: dict[str, int]
+) -> None:
+    cost = documented_cost("`2 P` read + `Pt` read", known)
+    assert 0 < known["Pt"] < known["P"]
+    for state in (None, sync(emulator, ["project_users", "project_teams"]).state):
+        result = sync(emulator, ["project_users", "project_teams"], state)
+        assert counted_cost(result.paths(), "project_users") == cost
+        assert {row["direct"] for row in result.rows["project_users"]} == {True, False}
+    # What is compared with the last sync is read for neither.
+    alone = sync(emulator, ["project_users", "deletions"], sync(emulator, ["project_users", "deletions"]).state)
+    assert sum(path.endswith(("/users", "/teams")) for path in alone.paths()) == known["P"]
+    assert {row.get("direct") for row in alone.rows["project_users"]} == {None}
 
 
 @pytest.mark.parametrize("stream", sorted(documented()))

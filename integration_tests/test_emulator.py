@@ -191,6 +191,13 @@ def test_all_projects_are_for_administrators(emulator: Emulator, client: Client)
     assert client.error("/projects/SECRET/statuses") == (404, 6, "No project.")
     member = Client(emulator, "member")
     assert member.json("/projects", all="true") == member.json("/projects")
+    emulator.space.quirks.all_projects = "refused to others"
+    assert len(client.json("/projects", all="true")) == len(everything)
+    assert member.error("/projects", all="true")[:2] == (403, 5)
+    emulator.space.quirks.all_projects = "ignored"
+    assert client.json("/projects", all="true") == client.json("/projects")
+    emulator.space.quirks.all_projects = "refused"
+    assert client.error("/projects", all="true")[:2] == (400, 7)
 
 
 def test_archived_projects(client: Client, space: Space) -> None:
@@ -1085,7 +1092,13 @@ def test_child_issues_are_summed_up_on_request(client: Client, space: Space) -> 
         parent.id: {"total": 3, "closed": 1},
         children[0].id: {"total": 0, "closed": 0},
     }
+    assert client.json(f"/issues/{parent.id}", **{"expand[]": "childIssueSummary"}) == rows[0]
     assert "childIssueSummary" not in client.json("/issues", count=1)[0]
+    space.quirks.child_issue_summary = "left out"
+    assert "childIssueSummary" not in client.json("/issues", **{"expand[]": "childIssueSummary"})[0]
+    space.quirks.child_issue_summary = "refused"
+    assert client.error("/issues", **{"expand[]": "childIssueSummary"})[:2] == (400, 7)
+    assert client.json("/issues", count=1)
 
 
 def test_counts_follow_the_filters_of_the_list(client: Client, space: Space) -> None:
@@ -1257,7 +1270,7 @@ def test_truth_is_what_the_interface_shows(client: Client, emulator: Emulator) -
     same("issues", issues)
     same("issue_comments", [row for each in issues for row in client.json(f"/issues/{each['id']}/comments", count=100)])
     same("users", client.json("/users"))
-    same("projects", client.json("/projects"))
+    same("projects", client.json("/projects", all="true"))
     same("documents", client.json("/documents", offset=0, count=100))
     same("wikis", [client.json(f"/wikis/{row['id']}") for row in client.json("/wikis")])
     same("notifications", client.json("/notifications", count=100))

@@ -14,7 +14,7 @@ import pytest
 from integration_tests.commands import Output, command, quickly
 from integration_tests.emulator import Emulator
 from integration_tests.emulator.generator import generate
-from integration_tests.harness import EXPENSIVE, catalog_streams
+from integration_tests.harness import EXPENSIVE, catalog_streams, joined_projects
 from source_backlog.api.errors import BASE_ENDPOINTS
 from unit_tests.test_docs import ENGLISH, holds, quoted_warnings
 
@@ -137,7 +137,7 @@ def test_a_feature_that_the_flags_do_not_show_as_off_is_named_once(small: Emulat
     streams = ["git_repositories", "pull_requests", "pull_request_comments"]
     output = command("read", small.config(), streams=streams)
     assert (output.status, output.errors) == (0, [])
-    keys = sorted(project["projectKey"] for project in small.truth("projects") if project["useGit"] is not False)
+    keys = sorted(project["projectKey"] for project in joined_projects(small) if project["useGit"] is not False)
     number = f"{len(keys)} project{'s' if len(keys) > 1 else ''}"
     assert output.logs("WARN") == [
         f"{', '.join(streams)}: {number} left out ({', '.join(keys)}): Backlog has no such list although the project "
@@ -148,7 +148,7 @@ def test_a_feature_that_the_flags_do_not_show_as_off_is_named_once(small: Emulat
 def test_a_project_that_is_lost_for_a_moment_gives_hope(small: Emulator) -> None:
     """Whatever of it was asked for, and whoever asked: one line."""
     small.faults.clear()
-    web = next(project for project in small.truth("projects") if project["projectKey"] == "WEB")
+    web = next(project for project in joined_projects(small) if project["projectKey"] == "WEB")
     small.faults.add(rf"/projects/{web['id']}/\w+$", status=404, times=None)
     streams = ["statuses", "versions", "categories"]
     output = command("read", small.config(), streams=streams)
@@ -199,7 +199,7 @@ def test_what_the_plan_or_a_role_refuses_is_named_with_the_reason(
     assert not output.rows("custom_fields")
     assert fault.struck
     (line,) = output.logs("WARN")
-    keys = sorted(project["projectKey"] for project in small.truth("projects"))
+    keys = sorted(project["projectKey"] for project in joined_projects(small))
     assert line.startswith(f"custom_fields, custom_field_items: {len(keys)} projects left out ({', '.join(keys)}): ")
     assert reason in line
 

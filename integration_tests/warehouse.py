@@ -187,6 +187,8 @@ def _value(value: Any, kind: Mapping[str, Any]) -> Any:
     if kind.get("format") == "date-time":
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if kind.get("format") == "date":
+        return str(value)[:10]
     return float(value) if "number" in types else value
 
 

@@ -48,8 +48,8 @@ def as_date(value: Any, zone: Callable[[], tzinfo | None]) -> str | None:
     """A date without a time, `2026-01-31`, or None when `value` is none.
 
     A time that is not midnight in UTC is midnight somewhere: old spaces answer with `2026-01-30T15:00:00Z` for the 31st
-    in Tokyo. `zone`, asked only then, is the space's; where it is not known, the day is the one whose midnight in UTC
-    is nearest.
+    in Tokyo. `zone`, asked only then, is the space's. Where it is not known, or where it is not midnight there either,
+    it was midnight in some zone from 10 hours behind UTC to 13 ahead.
     """
     instant, day = as_instant(value), as_written_day(value)
     if instant is None or day is not None:
@@ -57,7 +57,8 @@ def as_date(value: Any, zone: Callable[[], tzinfo | None]) -> str | None:
     moment = datetime.fromisoformat(instant)
     try:
         where = zone()
-        return (moment.astimezone(where) if where else moment + timedelta(hours=12)).date().isoformat()
+        there = moment.astimezone(where) if where else moment
+        return (there if there.time() == time.min else moment + timedelta(hours=13)).date().isoformat()
     except OverflowError:
         # The first or last day that there is.
         return instant[:10]

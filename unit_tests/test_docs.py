@@ -139,6 +139,30 @@ def test_the_emulator_serves_every_endpoint() -> None:
     assert not unserved, "not in integration_tests/emulator/endpoints/"
 
 
+# The old name of /teams, which no page lists any more.
+NOT_ON_THE_PAGES = {"groups"}
+
+
+def test_every_endpoint_of_the_api_is_in_the_table() -> None:
+    served = {anonymous(re.sub(":path", "", route.pattern)) for routes in ROUTES.values() for route in routes}
+    listed = [anonymous(path) for row in table(REFERENCE, "Endpoint") for path in code(row["Endpoint"])]
+    assert len(listed) == len(set(listed)) > 70
+    assert set(listed) == served - NOT_ON_THE_PAGES, "compared with integration_tests/emulator/endpoints/"
+
+
+def test_the_table_of_endpoints_names_the_streams_of_the_manifest() -> None:
+    readers: dict[str, set[str]] = {}
+    for name, stream in manifest_streams().items():
+        for path in {*(stream.get("reads") or [stream["path"]]), stream.get("download", "")} - {""}:
+            readers.setdefault(anonymous(path), set()).add(name)
+    rows = table(REFERENCE, "Endpoint")
+    for row in rows:
+        (path,) = code(row["Endpoint"])
+        assert set(code(row["Streams"])) == readers.pop(anonymous(path), set()), path
+        assert code(row["Streams"]) or row["Why not, or what else"], f"{path}: why is it not read?"
+    assert not readers, "the table lacks them"
+
+
 def test_check_says_what_a_role_cannot_read() -> None:
     lines = " ".join(not_for(MAY_ONLY_VIEW_ISSUES, SourceBacklog().resolved_manifest["streams"]))
     named = set(re.findall(r"\w+", lines))

@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any
 
 import pytest
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_backlog.api.errors import RejectedRequest
 from source_backlog.changes.paging import Unreadable
 from source_backlog.streams import objects as module
 from source_backlog.streams.objects import ObjectRetriever
@@ -18,6 +20,7 @@ IssueRetriever = partial(ObjectRetriever, finder="issues")
 PerIssueRetriever = partial(ObjectRetriever, finder="issues to ask", reader="issue participants")
 CommentRetriever = partial(ObjectRetriever, finder="commented issues", reader="issue comments")
 
+WITH_CHILDREN = {"expand[]": "childIssueSummary"}
 WEB = {"id": 1, "projectKey": "WEB"}
 APP = {"id": 2, "projectKey": "APP"}
 
@@ -52,7 +55,7 @@ class Backlog:
             self.answers[f"issues/{one['id']}/participants"] = [{"id": 9, "name": "Hanako"}]
 
     def list_issues(self, params: Row) -> list[Row]:
-        known = {"id[]", "projectId[]", "sort", "order", "updatedSince", "createdSince", "offset", "count"}
+        known = {"id[]", "projectId[]", "sort", "order", "updatedSince", "createdSince", "offset", "count", "expand[]"}
         assert set(params) <= known, "Backlog rejects unknown parameters, and an upper bound is never sent"
         ids, project = params.get("id[]"), params.get("projectId[]")
         kept = [
@@ -103,11 +106,63 @@ def asked_for(retriever: Any, endpoint: str) -> list[int]:
 # Issues
 
 
+def rejecting(answer: Any, name: str, others: str = "") -> Any:
+    """`answer` of a server that does not know the parameter `name`, or (`others`: what it says) no request at all."""
+
+    def ask(params: Row) -> Any:
+        if name in params:
+            raise RejectedRequest(message=f"error.unknownParameter : {name}")
+        if others:
+            raise RejectedRequest(message=others)
+        return answer(params)
+
+    return ask
+
+
+def test_a_server_that_does_not_know_the_children_is_asked_without_them_and_once_with_them(
+    backlog: Any, caplog: Any
+) -> None:
+    retriever = backlog(IssueRetriever, [issue(number) for number in range(1, 151)])
+    retriever.requester.answers["issues"] = rejecting(retriever.requester.answers["issues"], "expand[]")
+    assert len(read(retriever)) == 150
+    asked = retriever.requester.asked("issues")
+    assert ["expand[]" in params for params in asked] == [True, False, False]
+    assert {**asked[1], **WITH_CHILDREN} == asked[0]
+    assert [record.message for record in caplog.records if "children" in record.message] == [
+        "Backlog does not tell how many children an issue has: childIssueSummary is null."
+    ]
+    read(retriever)
+    assert not any("expand[]" in params for params in retriever.requester.asked("issues")[3:])
+
+
+def test_a_request_that_is_rejected_without_the_parameter_too_is_a_failure(backlog: Any, caplog: Any) -> None:
+    retriever = backlog(IssueRetriever, [issue(1)])
+    retriever.requester.answers["issues"] = rejecting(None, "expand[]", "error.number : projectId[]")
+    with pytest.raises(RejectedRequest, match="projectId"):
+        read(retriever)
+    assert not [record for record in caplog.records if "children" in record.message]
+
+
+def test_other_failures_say_nothing_about_the_parameter(backlog: Any) -> None:
+    retriever = backlog(IssueRetriever, [issue(1)])
+    answer = retriever.requester.answers["issues"]
+
+    def overloaded(params: Row) -> Any:
+        raise AirbyteTracedException(message="status 503")
+
+    retriever.requester.answers["issues"] = overloaded
+    with pytest.raises(AirbyteTracedException, match="503"):
+        read(retriever)
+    retriever.requester.answers["issues"] = answer
+    assert [row["id"] for row in read(retriever)] == [101]
+    assert all("expand[]" in params for params in retriever.requester.asked("issues"))
+
+
 def test_the_first_sync_reads_all_issues_of_the_project(backlog: Any) -> None:
     retriever = backlog(IssueRetriever, [issue(1), issue(2, project=APP), issue(3, "2026-01-12T00:00:00Z")])
     assert [row["id"] for row in read(retriever)] == [101, 103]
     assert retriever.requester.asked("issues") == [
-        {"projectId[]": 1, "sort": "created", "order": "asc", "offset": 0, "count": 100}
+        {"projectId[]": 1, "sort": "created", "order": "asc", "offset": 0, "count": 100, **WITH_CHILDREN}
     ]
     assert position_after(retriever) == {"updated": "2026-01-12T00:00:00Z", "activity": 0}
 
@@ -134,7 +189,7 @@ def test_an_issue_that_only_the_feed_names_is_read_by_its_id(backlog: Any) -> No
     issues = [old, issue(2), issue(3, "2025-06-01T00:00:00Z")]
     retriever = backlog(IssueRetriever, issues, feed, {"updated": "2026-01-10T00:00:00Z", "activity": 4})
     assert [row["id"] for row in read(retriever)] == [102, 101], "a plain comment does not change the issue"
-    assert retriever.requester.asked("issues")[-1] == {"id[]": [101, 102], "count": 100}, (
+    assert retriever.requester.asked("issues")[-1] == {"id[]": [101, 102], "count": 100, **WITH_CHILDREN}, (
         "102 shows that it is readable"
     )
     assert position_after(retriever)["activity"] == 7

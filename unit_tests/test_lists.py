@@ -8,8 +8,10 @@ import pytest
 import requests
 from airbyte_cdk.sources.types import StreamSlice
 
+from source_backlog.api.errors import RejectedRequest
+from source_backlog.changes.projects import selected_projects
 from source_backlog.streams.objects import ObjectRetriever
-from source_backlog.streams.people import PeopleRetriever, RecentlyViewedRetriever, StarRetriever
+from source_backlog.streams.people import MemberRetriever, PeopleRetriever, RecentlyViewedRetriever, StarRetriever
 from source_backlog.streams.settings import Categories, DiskUsage, ItemsOfFields, ParentColumns, ProjectRetriever
 
 Row = dict[str, Any]
@@ -111,9 +113,111 @@ def test_the_projects_are_those_that_are_selected(build: Any, fake: Any, config:
     config["projects"] = ["WEB"]
     retriever = build(ProjectRetriever, fake({"projects": [WEB, APP]}), by="space")
     (row,) = read(retriever)
-    assert row == WEB
+    assert row == {**WEB, "joined": True}
     row["name"] = "edited"
     assert read(retriever)[0]["name"] == "Web site", "the projects are shared by all streams"
+
+
+def projects_for(joined: list[Row], everything: Any) -> Callable[[Row], Any]:
+    """The answer of `/projects`; `everything` is that to `all=true`, or an exception."""
+
+    def answer(params: Row) -> Any:
+        assert params in ({}, {"all": "true"})
+        if params and isinstance(everything, Exception):
+            raise everything
+        return everything if params else joined
+
+    return answer
+
+
+def test_an_administrator_also_gets_the_projects_that_it_has_not_joined(build: Any, fake: Any) -> None:
+    retriever = build(ProjectRetriever, fake({"projects": projects_for([APP], [WEB, APP])}), by="space")
+    assert read(retriever) == [{**APP, "joined": True}, {**WEB, "joined": False}]
+    assert retriever.requester.asked("projects") == [{}, {"all": "true"}]
+    assert selected_projects(retriever.requester, retriever.config, retriever.api_budget) == [APP]
+
+
+@pytest.mark.parametrize(
+    "everything", [[APP], [], None, RejectedRequest(message="error.unknownParameter : all")], ids=str
+)
+def test_where_backlog_does_not_list_all_projects_the_joined_ones_are_there(
+    build: Any, fake: Any, everything: Any
+) -> None:
+    retriever = build(ProjectRetriever, fake({"projects": projects_for([APP], everything)}), by="space")
+    assert read(retriever) == [{**APP, "joined": True}]
+
+
+def test_the_options_select_among_the_projects_that_were_not_joined_too(build: Any, fake: Any, config: Row) -> None:
+    old = {"id": 3, "projectKey": "OLD", "archived": True}
+    config |= {"projects": ["1E5", "3", "4"], "include_archived_projects": False}
+    others = [WEB, APP, old, {"id": 4, "projectKey": "NEW"}]
+    retriever = build(ProjectRetriever, fake({"projects": projects_for([APP], others)}), by="space")
+    assert [(row["projectKey"], row["joined"]) for row in read(retriever)] == [("1E5", True), ("NEW", False)]
+
+
+HANAKO, TARO = {"id": 5, "name": "Hanako"}, {"id": 6, "name": "Taro"}
+
+
+def members(build: Any, fake: Any, space: Any, teams: Any, direct: Any, read_by: list[str] | None = None) -> Any:
+    """The retriever of the members; `direct` is the answer without those who are there through a team."""
+
+    def answer(params: Row) -> Any:
+        if not params:
+            return [HANAKO, TARO]
+        assert params == {"excludeGroupMembers": "true"}
+        if isinstance(direct, Exception):
+            raise direct
+        return direct
+
+    space.read_by(read_by if read_by is not None else ["projects/{}/users", "projects/{}/teams"])
+    return build(MemberRetriever, fake({"projects/1/users": answer, "projects/1/teams": teams}), project=WEB)
+
+
+TEAM = [{"id": 9, "members": [TARO]}]
+
+
+@pytest.mark.parametrize(
+    ("teams", "direct", "expected", "requests"),
+    [
+        (TEAM, [HANAKO], [True, False], 3),
+        (TEAM, [HANAKO, TARO], [True, True], 3),
+        (TEAM, [], [False, False], 3),
+        ([], None, [True, True], 2),
+        (TEAM, None, [None, None], 3),
+        (None, [HANAKO], [None, None], 2),
+    ],
+    ids=["through a team", "both ways", "nobody by name", "no team", "refused", "teams refused"],
+)
+def test_members_are_there_by_name_or_through_a_team(
+    build: Any, fake: Any, space: Any, teams: Any, direct: Any, expected: list[bool | None], requests: int
+) -> None:
+    retriever = members(build, fake, space, teams, direct)
+    rows = read(retriever)
+    assert [row["direct"] for row in rows] == expected
+    assert [(row["id"], row["projectId"], row["projectKey"]) for row in rows] == [(5, 1, "WEB"), (6, 1, "WEB")]
+    assert len(retriever.requester.calls) == requests
+
+
+def test_members_cost_one_request_where_the_teams_are_not_read(build: Any, fake: Any, space: Any) -> None:
+    retriever = members(build, fake, space, TEAM, [HANAKO], ["projects/{}/users"])
+    assert [row["direct"] for row in read(retriever)] == [None, None]
+    assert retriever.requester.paths() == ["projects/1/users"]
+
+
+def test_a_server_that_does_not_know_direct_members_is_asked_once(
+    build: Any, fake: Any, space: Any, caplog: Any
+) -> None:
+    retriever = members(build, fake, space, TEAM, RejectedRequest(message="error.unknownParameter"))
+    for _ in range(2):
+        assert [row["direct"] for row in read(retriever)] == [None, None]
+    assert len(retriever.requester.asked("projects/1/users")) == 3
+    assert [record.message for record in caplog.records] == [
+        "Backlog does not tell who was added to a project by name: direct is null."
+    ]
+
+
+def test_members_that_cannot_be_listed_are_none(build: Any, fake: Any) -> None:
+    assert read(build(MemberRetriever, fake({}), project=WEB)) == []
 
 
 def test_the_users_of_the_space_come_from_its_list(build: Any, fake: Any) -> None:

@@ -14,6 +14,7 @@ import yaml
 from source_backlog.source import SourceBacklog
 
 ROOT = Path(__file__).resolve().parents[1]
+SCHEMAS = ROOT / "source_backlog" / "schemas"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 # One request per issue, comment, wiki page, pull request or user, or the bytes of files.
@@ -137,6 +138,17 @@ def test_icon_is_square(metadata: dict[str, Any]) -> None:
     left, top, width, height = (float(number) for number in icon.attrib["viewBox"].split())
     assert (left, top) == (0, 0)
     assert width == height == float(icon.attrib["width"]) == float(icon.attrib["height"])
+
+
+def test_what_breaks_is_named_with_its_streams_and_has_a_guide(metadata: dict[str, Any]) -> None:
+    changes = metadata["data"]["releases"]["breakingChanges"]
+    guide = (ROOT / "docs/integrations/sources/backlog-migrations.md").read_text(encoding="utf-8")
+    for version in changes:
+        assert f"## Upgrading to {version}\n" in guide
+    (impact,) = changes["0.2.0"]["scopedImpact"]
+    schemas = {path.stem: path.read_text(encoding="utf-8") for path in SCHEMAS.glob("*.json")}
+    dated = {name for name, schema in schemas.items() if "day.json" in schema or '"format": "date"' in schema}
+    assert set(impact["impactedScopes"]) == dated
 
 
 def test_constraints_name_versions_and_no_addresses() -> None:

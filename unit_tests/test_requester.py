@@ -17,7 +17,9 @@ from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, Res
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.client import HOPELESS_AFTER, MOST_RENEWALS, Attempt, Step, step_after
+from source_backlog.api.errors import RejectedRequest
 from source_backlog.api.requester import BacklogRequester
+from source_backlog.changes.projects import all_projects
 from source_backlog.source import PartitionsOf, SourceBacklog
 from source_backlog.space import Space
 
@@ -47,6 +49,33 @@ def test_the_key_is_in_the_header_and_nowhere_else(requester: BacklogRequester, 
     assert SECRET not in sent.url
     assert sent.method == "GET"
     assert sent.body is None
+
+
+@pytest.mark.parametrize(("status", "rejected"), [(400, True), (409, False), (404, False)])
+def test_only_status_400_rejects_a_request(
+    requester: BacklogRequester, requests_mock: Any, status: int, rejected: bool
+) -> None:
+    """In whatever language its body is, or without one."""
+    requests_mock.get(ISSUES, [{"status_code": status, "json": {"errors": [{"code": 7, "message": "不正な値"}]}}])
+    if status == 404:
+        assert requester.get_json("issues", {"expand[]": "x"}) is None
+    else:
+        assert isinstance(failure(requester), RejectedRequest) is rejected
+    requests_mock.get(ISSUES, status_code=400)
+    assert isinstance(failure(requester), RejectedRequest)
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 5), (401, 5), (404, 6), (403, 2)])
+def test_a_refused_list_of_all_projects_stops_nothing(
+    requester: BacklogRequester, requests_mock: Any, space: Space, status: int, code: int
+) -> None:
+    joined, refusal = [{"id": 1, "projectKey": "WEB"}], {"errors": [{"code": code, "message": "Unauthorized"}]}
+    requests_mock.get(f"{BASE}projects", json=joined)
+    requests_mock.get(f"{BASE}projects?all=true", status_code=status, json=refusal)
+    assert all_projects(requester, space) == []
+    assert requester.look("projects") == joined, "the endpoint is asked on"
+    requests_mock.get(f"{BASE}projects", status_code=status, json=refusal)
+    assert failure(requester, "projects").failure_type == CONFIG
 
 
 def test_only_the_given_parameters_are_sent(requester: BacklogRequester, requests_mock: Any) -> None:

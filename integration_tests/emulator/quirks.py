@@ -48,6 +48,11 @@ class Quirks:
     """``/teams`` and ``/groups`` answer 400, as on a plan without them."""
     unjoined_projects: str = one_of("left out", "404")
     """Projects in ``projectId[]`` of ``/issues`` and its count that the user has not joined."""
+    child_issue_summary: str = one_of("counted", "refused", "left out")
+    """``expand[]=childIssueSummary``: a summary in each issue, or status 400 that names the parameter, or none."""
+    all_projects: str = one_of("administrators", "refused to others", "ignored", "refused")
+    """``?all=true`` of ``/projects``: all projects for an administrator, and from others it is ignored, or refused with
+    code 5; or it is ignored from everybody, or refused with status 400."""
     token_seconds: int = 3600
     """How long a new access token lives, and its ``expires_in``: less than an hour is the time that was left."""
 

@@ -129,12 +129,15 @@ class View:
     ) -> None:
         self.space, self.user, self.domain, self.limits = space, user, domain, limits
         self.narrowed = projects is not None
-        self.listed = [
+        selected = [
             project
-            for project in space.visible_projects(user)
+            for project in space.projects.values()
             if (archived or not project.archived)
             and (projects is None or project.id in projects or project.key in projects)
         ]
+        self.listed = [project for project in selected if space.sees(user, project)]
+        sees_all = user.is_administrator and space.quirks.all_projects in ("administrators", "refused to others")
+        self.unjoined = [project for project in selected if sees_all and project not in self.listed]
         self.projects = [project for project in self.listed if space.sees(user, project, contents=True)]
 
     def issues(self) -> Iterator[Issue]:
@@ -271,7 +274,10 @@ def team_members(view: View) -> Iterator[Row]:
 
 @stream
 def projects(view: View) -> Iterator[Row]:
-    yield from map(plain, view.listed)
+    for project in view.listed:
+        yield {**plain(project), "joined": True}
+    for project in view.unjoined:
+        yield {**plain(project), "joined": False}
 
 
 def of_project(project: Project, row: Row) -> Row:
@@ -287,7 +293,14 @@ def setting(read: Callable[[Project], Any]) -> Stream:
     return rows
 
 
-STREAMS["project_users"] = setting(lambda project: project.all_members())
+@stream
+def project_users(view: View) -> Iterator[Row]:
+    """``direct`` as it is where ``project_teams`` is read too."""
+    for project in view.projects:
+        for user in project.all_members():
+            yield {**of_project(project, plain(user)), "direct": user in project.members}
+
+
 STREAMS["project_administrators"] = setting(lambda project: project.administrators)
 STREAMS["project_teams"] = setting(lambda project: project.teams)
 STREAMS["statuses"] = setting(lambda project: project.statuses)
@@ -348,7 +361,12 @@ def shared_files(view: View) -> Iterator[Row]:
 
 @stream
 def issues(view: View) -> Iterator[Row]:
-    yield from map(plain, view.issues())
+    for issue in view.issues():
+        row = plain(issue)
+        if view.space.quirks.child_issue_summary == "counted":
+            closed = [child for child in issue.children if child.status.id == 4]
+            row["childIssueSummary"] = {"total": len(issue.children), "closed": len(closed)}
+        yield row
 
 
 def issue_columns(issue: Issue) -> Row:

@@ -18,7 +18,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, Res
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.bodies import as_edited, body_of, read_body
-from source_backlog.api.errors import API, BacklogErrorHandler, Skip, path_of
+from source_backlog.api.errors import API, BacklogErrorHandler, RejectedRequest, Rejection, Skip, path_of
 from source_backlog.api.limits import limits_of
 from source_backlog.api.network import authorities
 from source_backlog.api.oauth import RotatingTokens
@@ -321,7 +321,8 @@ class BacklogClient:
 
 
 def _failure(resolution: ErrorResolution, path: str, attempts: int) -> AirbyteTracedException:
-    return AirbyteTracedException(
+    kind = RejectedRequest if isinstance(resolution, Rejection) else AirbyteTracedException
+    return kind(
         message=resolution.error_message or f"Backlog did not answer {path}.",
         internal_message=f"GET {path} failed after {attempts} attempts.",
         failure_type=resolution.failure_type or FailureType.transient_error,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import InitVar, dataclass
 from enum import Enum, auto
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import requests
@@ -19,6 +19,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import (
     ErrorResolution,
     ResponseAction,
 )
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.bodies import NOTHING, TooLarge, body_of, is_empty, mark_edited, mark_missing, mended_in
 from source_backlog.api.limits import limits_of
@@ -40,6 +41,8 @@ AUTHENTICATION, MFA_REQUIRED, TOO_MANY_REQUESTS = 11, 12, 13
 BASE_ENDPOINTS = frozenset(
     ["space", "users/myself", "projects", "issues", "priorities", "resolutions", "space/activities"]
 )
+# Of the base endpoints only `projects` has it: it shows an administrator the projects that it has not joined.
+EVERYTHING = "all"
 
 
 # Bodies that are files: not JSON, and not to be read into memory. A listing of shared files may end alike.
@@ -49,6 +52,11 @@ DOWNLOAD = re.compile(r"^(?!projects/[^/]+/files/metadata/).*/(attachments|files
 def path_of(url: str | None) -> str:
     """The path of a request below `/api/v2/`, without the query: what messages may show."""
     return urlsplit(url or "").path.split(API, 1)[-1].strip("/")
+
+
+def can_do_without(url: str | None) -> bool:
+    """Whether something is left to read when this request is refused."""
+    return path_of(url) not in BASE_ENDPOINTS or EVERYTHING in parse_qs(urlsplit(url or "").query)
 
 
 def error_of(response: requests.Response) -> tuple[int | None, str]:
@@ -150,9 +158,7 @@ _RESOLUTIONS: dict[Meaning, Callable[[Asked], ErrorResolution]] = {
         "for that user, then try again."
     ),
     Meaning.PROXY_ASKS: lambda asked: _proxy_asks(asked),
-    Meaning.REJECTED: lambda asked: _our_mistake(
-        f"Backlog rejected the request {asked.path} with status {asked.status}: {asked.said or 'no reason given'}."
-    ),
+    Meaning.REJECTED: lambda asked: _rejected(asked),
 }
 
 
@@ -286,6 +292,15 @@ def without_answer(error: Exception | None, host: str) -> ErrorResolution:
 
 
 @dataclass
+class Rejection(ErrorResolution):
+    """Fail, because Backlog does not understand the request (status 400)."""
+
+
+class RejectedRequest(AirbyteTracedException):
+    """Backlog does not understand a request (status 400), for instance because it does not know a parameter."""
+
+
+@dataclass
 class Skip(ErrorResolution):
     """Go on without what was asked for, which is to be said (`LeftOut`)."""
 
@@ -327,20 +342,21 @@ class BacklogErrorHandler(ErrorHandler):
 
     def _interpret(self, response: requests.Response) -> ErrorResolution:
         status = response.status_code
-        path = path_of(response.request.url if response.request is not None else response.url)
+        url = response.request.url if response.request is not None else response.url
+        path = path_of(url)
         # The body of these is not that of an error.
         code, said = (None, "") if 200 <= status < 400 else error_of(response)
         meaning = meaning_of(status, code)
         if meaning is Meaning.USABLE:
             return self._interpret_success(response, path)
         if meaning is Meaning.REFUSED:
-            return self._refused(path, code)
+            return self._refused(url, code)
         if meaning is Meaning.UNAUTHENTICATED:
             return self._unauthenticated()
         if meaning is Meaning.MISSING:
             if response.content == NOTHING and is_single(path):
                 return self._nothing(response, path)
-            return self._missing(path, said)
+            return self._missing(url, said)
         return _RESOLUTIONS[meaning](Asked(self._host, path, status, said, proxy_of(response.url)))
 
     def _interpret_success(self, response: requests.Response, path: str) -> ErrorResolution:
@@ -406,15 +422,17 @@ class BacklogErrorHandler(ErrorHandler):
             f"space{elsewhere}, and that it was not deleted; make a new one in Backlog under Personal Settings, API."
         )
 
-    def _refused(self, path: str, code: int | None) -> ErrorResolution:
+    def _refused(self, url: str | None, code: int | None) -> ErrorResolution:
         cause = Cause.PLAN if code == LICENCE else Cause.ROLE
-        if path in BASE_ENDPOINTS:
-            return _config_error(f"Backlog refuses {path}: {cause.value} Use the key of a user who may read issues.")
+        if not can_do_without(url):
+            return _config_error(
+                f"Backlog refuses {path_of(url)}: {cause.value} Use the key of a user who may read issues."
+            )
         return _skip(cause, cause.value)
 
-    def _missing(self, path: str, message: str) -> ErrorResolution:
-        said = message.rstrip(".") or "not found"
-        if path in BASE_ENDPOINTS and path != "issues":
+    def _missing(self, url: str | None, message: str) -> ErrorResolution:
+        said, path = message.rstrip(".") or "not found", path_of(url)
+        if not can_do_without(url) and path != "issues":
             return _config_error(f"{self._host} has no {path} ({said}). {domain_hint(self._host)}")
         return _skip(Cause.GONE, f"Backlog answers '{said}'. {Cause.GONE.value}")
 
@@ -482,6 +500,15 @@ def _config_error(message: str) -> ErrorResolution:
 
 def _our_mistake(message: str) -> ErrorResolution:
     return ErrorResolution(ResponseAction.FAIL, FailureType.system_error, message)
+
+
+def _rejected(asked: Asked) -> ErrorResolution:
+    mistake = _our_mistake(
+        f"Backlog rejected the request {asked.path} with status {asked.status}: {asked.said or 'no reason given'}."
+    )
+    if asked.status != 400:
+        return mistake
+    return Rejection(mistake.response_action, mistake.failure_type, mistake.error_message)
 
 
 def _with(word: str, path: str) -> str:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from source_backlog.api.errors import RejectedRequest
 from source_backlog.api.requester import BacklogRequester
 from source_backlog.changes.paging import by_offset, not_shown
 from source_backlog.changes.skipped import attempt
 from source_backlog.left_out import LeftOut, left_out_of
 from source_backlog.space import Space
 from source_backlog.values import Row, as_instant
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,25 @@ class Backlog:
         """The same, asked anew. See `BacklogRequester.look`."""
         return self.requester.look(path, params, probe=probe)
 
+    def if_accepted(self, parameter: str, ask: Callable[[], T]) -> T:
+        """The result of `ask`, which sends a request with a parameter that not every server may know.
+
+        The first of a sync finds out, while the others wait. Raises `RejectedRequest` when it was rejected; then no
+        other is sent.
+        """
+        first: list[T] = []
+
+        def find_out() -> RejectedRequest | None:
+            try:
+                first.append(ask())
+            except RejectedRequest as rejected:
+                return rejected
+            return None
+
+        if rejected := self.space.once(f"parameter {parameter}", find_out):
+            raise rejected
+        return first[0] if first else ask()
+
     def note_stuck(self, path: str) -> None:
         """Note that a list could not be read to its end: see `by_id`."""
         self.left_out.collect("A list does not move on, and what comes behind was not read: ", path, ".")
@@ -50,6 +72,7 @@ class Backlog:
     def not_shown(
         self,
         path: str,
+        look: Callable[[Row], Any],
         filters: Mapping[str, Any],
         seen: Collection[Any],
         orders: Sequence[Mapping[str, str]],
@@ -58,19 +81,20 @@ class Backlog:
     ) -> tuple[list[Row], int]:
         """The rows that a list counts and its pages have not shown: see `paging.not_shown`.
 
-        The list is read again in `orders`, three times if need be. When it still shows less than it counts, the number
-        comes with the rows, else 0.
+        The list is read again in `orders`, three times if need be; `look` asks for a page of it anew. When it still
+        shows less than it counts, the number comes with the rows, else 0.
         """
         number = self._count(self.get, path, filters)
-        again = (self._listed_anew(path, {**filters, **order}) for order in 3 * tuple(orders))
+        again = (self._listed_anew(look, {**filters, **order}) for order in 3 * tuple(orders))
         found = list(not_shown(number, seen, again, moved=moved).values())
         there = len(seen) + len(found)
         if there < number and there < (number := self._count(self.look, path, filters)):
             return found, number
         return found, 0
 
-    def _listed_anew(self, path: str, params: Mapping[str, Any]) -> Iterator[Row]:
-        return by_offset(lambda page: self.look(path, {**params, **page}))
+    @staticmethod
+    def _listed_anew(look: Callable[[Row], Any], params: Mapping[str, Any]) -> Iterator[Row]:
+        return by_offset(lambda page: look({**params, **page}))
 
     def _count(self, ask: Callable[..., Any], path: str, filters: Mapping[str, Any]) -> int:
         # 0 when Backlog does not say: what only checks must not stop what it checks.

@@ -7,6 +7,7 @@ from typing import Any
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_backlog.api.errors import EVERYTHING, RejectedRequest
 from source_backlog.api.requester import BacklogRequester
 from source_backlog.changes.paging import rows_of
 from source_backlog.left_out import left_out_of
@@ -74,6 +75,33 @@ def visible_projects(requester: BacklogRequester, space: Space) -> list[Row]:
 def seen_and_selected(space: Space) -> tuple[int, int]:
     """How many projects the key's user sees, and how many of them `selected_projects` has chosen."""
     return len(space.memory["visible projects"]), len(space.memory["projects"])
+
+
+def all_projects(requester: BacklogRequester, space: Space) -> list[Row]:
+    """What Backlog lists when it is asked for all projects of the space, requested once per sync; empty when refused.
+
+    To an administrator it also lists the projects that the user has not joined; to others it lists the same as
+    `visible_projects` (https://developer.nulab.com/docs/backlog/api/2/get-project-list).
+    """
+
+    def read() -> list[Row]:
+        try:
+            body = requester.get_json("projects", {EVERYTHING: "true"}, probe=True)
+        except RejectedRequest:
+            return []
+        return [project for project in rows_of(body) if project.get("id") is not None]
+
+    return space.once("all projects", read)
+
+
+def unjoined_projects(requester: BacklogRequester, config: Mapping[str, Any], space: Space) -> list[Row]:
+    """The projects of the space that the key's user has not joined, as far as it sees them and the options select them.
+
+    Nothing inside them can be read.
+    """
+    joined = {project["id"] for project in visible_projects(requester, space)}
+    others = [project for project in all_projects(requester, space) if project["id"] not in joined]
+    return selection(others, config)[0]
 
 
 def nothing_matches(missing: list[str], visible: list[Row]) -> str:

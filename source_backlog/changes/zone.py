@@ -22,7 +22,7 @@ def zone_of(space: Space) -> tzinfo | None:
             pass
         LOGGER.warning(
             "The time zone of the space is not known. Days that Backlog gives as a time, such as 2026-01-30T15:00:00Z, "
-            "are taken for the day whose midnight is nearest."
+            "are taken for the day that it is 13 hours later, which is right up to 10 hours behind UTC."
         )
         return None
 

@@ -1,7 +1,7 @@
 """What was deleted: as the activity feed tells, and as lists that are read whole show by comparison."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -13,12 +13,13 @@ from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import head_of
 from source_backlog.changes.paging import Unreadable, by_id, by_offset, rows_of
 from source_backlog.changes.position import DeletionsPosition, Place
-from source_backlog.changes.projects import selected_projects, selection, visible_projects
+from source_backlog.changes.projects import all_projects, selected_projects, selection, visible_projects
 from source_backlog.changes.skipped import attempt
 from source_backlog.left_out import LeftOut
 from source_backlog.streams.activities import NewActivities
 from source_backlog.streams.pull_requests import note_repository
 from source_backlog.streams.retriever import BacklogRetriever
+from source_backlog.streams.rows import children
 from source_backlog.values import STAMP, Row, as_instant
 
 # activity type -> entity; https://developer.nulab.com/docs/backlog/api/2/get-recent-updates
@@ -239,7 +240,9 @@ class Comparison:
         if not gone:
             return
         visible = {str(row["id"]): row for row in visible_projects(self.backlog.requester, self.backlog.space)}
-        others = self._all_projects() if gone.keys() - visible.keys() else None
+        unseen = gone.keys() - visible.keys()
+        everything = self._all_projects() if unseen else {}
+        deleted = self._deleted(unseen - everything.keys(), everything.keys() - visible.keys())
         for number, key in gone.items():
             project: Row = {"id": int(number), "projectKey": key}
             if number in visible:
@@ -247,23 +250,32 @@ class Comparison:
                 if not project.get("archived") or not self._would_be_selected(project):
                     continue
                 reason = "archived"
-            elif others is None:
-                reason = "deleted_or_access_lost"
+            elif number in everything:
+                project |= everything[number]
+                reason = "access_lost"
             else:
-                project |= others.get(number) or {}
-                reason = "access_lost" if number in others else "deleted"
+                reason = "deleted" if number in deleted else "deleted_or_access_lost"
             yield by_comparison("project", number, project, reason, project["projectKey"], project.get("name"))
 
     def _would_be_selected(self, archived: Row) -> bool:
         return bool(selection([{**archived, "archived": False}], self.backlog.config)[0])
 
-    def _all_projects(self) -> dict[str, Row] | None:
-        # None when the user of the key may not see all projects of the space, not being administrator.
-        me = self.backlog.get("users/myself")
-        if not isinstance(me, dict) or me.get("roleType") != 1:
-            return None
-        body = self.backlog.get("projects", {"all": "true"})
-        return {str(row["id"]): row for row in rows_of(body) if "id" in row} if isinstance(body, list) else None
+    def _all_projects(self) -> dict[str, Row]:
+        found = all_projects(self.backlog.requester, self.backlog.space)
+        return {str(project["id"]): project for project in found}
+
+    def _deleted(self, unlisted: Set[str], unjoined: Set[str]) -> Set[str]:
+        """Those of the `unlisted` projects that are no longer in the space.
+
+        A list with `unjoined` ones is that of all projects. One without may be an administrator's who has joined them
+        all, or list nothing but the joined ones, as it does for everybody else. Then the disk usage decides, which only
+        administrators may read: it lists every project.
+        """
+        if not unlisted or unjoined:
+            return unlisted
+        body = attempt(lambda: self.backlog.look("space/diskUsage", probe=True))
+        counted = {str(usage.get("projectId")) for usage in children(body, "details")} if isinstance(body, dict) else ()
+        return {number for number in unlisted if number not in counted} if counted else set()
 
 
 def forget(known: Known, row: Row) -> None:

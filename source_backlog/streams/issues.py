@@ -2,8 +2,10 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+from source_backlog.api.errors import RejectedRequest, warn_once
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import ISSUE_CHANGED, ISSUE_DELETED, Touched, feed_of, head_of
 from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_offset, rows_of
@@ -20,6 +22,25 @@ ORDERS = (
 
 # What of an issue is needed to ask for what it has, and to make rows of that.
 NEEDED = ("id", "projectId", "issueKey", "created", "updated")
+
+
+# https://developer.nulab.com/docs/backlog/api/2/get-issue-list: each issue then tells how many children it has.
+WITH_CHILDREN = {"expand[]": "childIssueSummary"}
+
+
+def page_of(backlog: Backlog, params: Row, *, fresh: bool = False) -> Any:
+    """A page of `GET /issues` with `childIssueSummary` in each issue, where Backlog knows it; None when refused.
+
+    All finders ask alike, so that their streams share the answers. A server that rejects the parameter is asked again
+    without it.
+    """
+    ask = backlog.look if fresh else backlog.get
+    try:
+        return backlog.if_accepted("expand[]", lambda: ask("issues", {**params, **WITH_CHILDREN}))
+    except RejectedRequest:
+        page = ask("issues", params)
+    warn_once(backlog.space, "Backlog does not tell how many children an issue has: childIssueSummary is null.")
+    return page
 
 
 class ChangedIssues(Finder):
@@ -58,8 +79,8 @@ class ChangedIssues(Finder):
             window["updatedSince"] = day_before(since or start or "")
         moved: list[bool] = []
         pages = by_offset(
-            lambda page: self.backlog.get("issues", {**params, **window, **page}),
-            anew=lambda page: self.backlog.look("issues", {**params, **window, **page}),
+            lambda page: page_of(self.backlog, {**params, **window, **page}),
+            anew=lambda page: page_of(self.backlog, {**params, **window, **page}, fresh=True),
             # The issue that the position was taken from is in the window, unless it was deleted.
             not_empty=bool(since or filters),
             is_empty=self._widen(window),
@@ -82,7 +103,8 @@ class ChangedIssues(Finder):
         if self.walk.origin.updated and len(seen) < PAGE_SIZE:
             return
         filters = {name: value for name, value in {**params, **window}.items() if name not in ("sort", "order")}
-        found, number = self.backlog.not_shown("issues", filters, seen, ORDERS, moved=bool(moved))
+        look = partial(page_of, self.backlog, fresh=True)
+        found, number = self.backlog.not_shown("issues", look, filters, seen, ORDERS, moved=bool(moved))
         if number:
             self.backlog.left_out.collect(
                 "Backlog counts issues that its list does not show, in whatever order: ",
@@ -135,7 +157,7 @@ class ChangedIssues(Finder):
             witness = newest["id"]
         for first in range(0, len(ids), PAGE_SIZE - 1):
             some = ids[first : first + PAGE_SIZE - 1]
-            page = rows_of(self.backlog.get("issues", {"id[]": [*some, witness], "count": PAGE_SIZE}))
+            page = rows_of(page_of(self.backlog, {"id[]": [*some, witness], "count": PAGE_SIZE}))
             there = [issue for issue in page if issue.get("projectId") in (self.project_id, None)]
             if not there:
                 raise Unreadable

@@ -9,6 +9,7 @@ from typing import Any
 from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_backlog.api.errors import RejectedRequest, warn_once
 from source_backlog.changes.paging import (
     PAGE_SIZE,
     Fetch,
@@ -72,6 +73,42 @@ class PeopleRetriever(BacklogRetriever):
                 for one in rows_of(self.requester.get_json(f"projects/{project['id']}/{self.path}")):
                     found.setdefault(one["id"], one)
             yield from found.values()
+
+
+@dataclass
+class MemberRetriever(BacklogRetriever):
+    """The members of a project, with what makes them members: were they added by name, or only through a team?
+
+    Why: that stands in no answer. It takes a second list, which leaves out whoever is there only through a team. Where
+    the teams of the project are read anyway, it is asked for if there are any; else `direct` is null, because it would
+    cost every sync a request per project.
+    """
+
+    def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
+        """The members of one project."""
+        project = stream_slice.extra_fields["project"]
+        path = f"projects/{project['id']}/users"
+        members = rows_of(self.backlog.get(path))
+        direct = self.direct(path, f"projects/{project['id']}/teams", {member.get("id") for member in members})
+        for member in members:
+            added = None if direct is None else member.get("id") in direct
+            yield under(member, projectId=project["id"], projectKey=project.get("projectKey"), direct=added)
+
+    def direct(self, path: str, teams_path: str, everyone: set[Any]) -> set[Any] | None:
+        """The ids of those who were added by name; None when that is not known."""
+        teams = self.backlog.get(teams_path, probe=True) if self.api_budget.is_read(teams_path) else None
+        if not isinstance(teams, list):
+            return None
+        if not teams:
+            return everyone
+        try:
+            found = self.backlog.if_accepted(
+                "excludeGroupMembers", lambda: self.backlog.get(path, {"excludeGroupMembers": "true"})
+            )
+        except RejectedRequest:
+            warn_once(self.api_budget, "Backlog does not tell who was added to a project by name: direct is null.")
+            return None
+        return {member.get("id") for member in rows_of(found)} if isinstance(found, list) else None
 
 
 @dataclass
@@ -187,7 +224,7 @@ class WatchingRetriever(BacklogRetriever):
         # Only a list of several pages can leave something out.
         if len(seen) < PAGE_SIZE:
             return
-        found, number = self.backlog.not_shown(path, {}, seen, ORDERS)
+        found, number = self.backlog.not_shown(path, partial(self.backlog.look, path), {}, seen, ORDERS)
         if number:
             self.backlog.left_out.collect(
                 "Backlog counts watchings that its list does not show, in whatever order: ",

@@ -10,7 +10,7 @@ from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_backlog.api.bodies import body_of
-from source_backlog.changes.projects import selected_projects
+from source_backlog.changes.projects import selected_projects, unjoined_projects
 from source_backlog.streams.retriever import BacklogRetriever
 from source_backlog.streams.rows import children
 from source_backlog.values import Row, as_text, under
@@ -94,9 +94,15 @@ class Categories(RecordExtractor):
 
 @dataclass
 class ProjectRetriever(BacklogRetriever):
-    """The projects that the options select. Why: the selection matches keys and ids, and is shared by all streams."""
+    """The projects that the options select, for an administrator also those that it has not joined.
+
+    Why: the selection matches keys and ids, and is shared by all streams; and whether a project was joined stands in no
+    answer, it takes two lists.
+    """
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
-        """The selected projects."""
+        """The joined projects, then the others."""
         for project in selected_projects(self.requester, self.config, self.api_budget):
-            yield dict(project)
+            yield under(dict(project), joined=True)
+        for project in unjoined_projects(self.requester, self.config, self.api_budget):
+            yield under(dict(project), joined=False)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api import BY_OFFSET, ORDER, Binary, Call, boolean, get, integer, invalid, missing
+from ..api import BY_OFFSET, ORDER, ApiError, Binary, Call, boolean, get, integer, invalid, missing
 from .space import PIXEL
 
 
 @get("/projects", params={"archived": boolean, "all": boolean})
 def projects(call: Call) -> Any:
-    """``all`` shows an administrator the projects that it has not joined; from others it is ignored."""
-    everything = call.value("all") and call.user.is_administrator
+    """``all`` shows an administrator the projects that it has not joined (see ``Quirks.all_projects``)."""
+    kind, everything = call.space.quirks.all_projects, call.value("all")
+    if everything and kind == "refused":
+        raise ApiError(400, 7, "error.unknownParameter : all")
+    if everything and kind == "refused to others" and not call.user.is_administrator:
+        raise ApiError(call.space.settings.role_error_status, 5, "Unauthorized operation.")
+    everything = everything and kind != "ignored" and call.user.is_administrator
     rows = list(call.space.projects.values()) if everything else call.space.visible_projects(call.user)
     archived = call.value("archived")
     return [project for project in rows if archived is None or project.archived == archived]
