@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -63,12 +64,24 @@ class Answer:
 
 
 class Server:
-    """One space over HTTP. ``latency`` is added to every answer, in seconds."""
+    """One space over HTTP. ``latency`` is added to every answer, in seconds.
 
-    def __init__(self, space: Space, limits: Limits, *, latency: float = 0.0, keep_requests: int = 1_000_000) -> None:
+    With ``virtual_dates`` the header ``Date`` tells the virtual clock, else the real one.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        limits: Limits,
+        *,
+        latency: float = 0.0,
+        keep_requests: int = 1_000_000,
+        virtual_dates: bool = False,
+    ) -> None:
         self.space = space
         self.limits = limits
         self.latency = latency
+        self.virtual_dates = virtual_dates
         self.faults = Faults()
         self.oauth = OAuth(space)
         self.requests: deque[Request] = deque(maxlen=keep_requests)
@@ -111,6 +124,8 @@ class Server:
         if self.latency:
             await asyncio.sleep(self.latency)
         answer = self.answer(request, raw_path)
+        if self.virtual_dates:
+            answer.headers["Date"] = formatdate(self.space.clock, usegmt=True)
         self.requests.append(request)
         self.counts[f"{request.method} {request.pattern or path}"] += 1
         fault = self.faults.strike(request.method, path, unquote(raw_query))

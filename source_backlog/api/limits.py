@@ -122,6 +122,10 @@ class RateLimits:
         """Seconds until the window of the category of `url` ends; 0 when it has ended or is not known."""
         return self._left(self._windows[category_of(url)])
 
+    def now(self) -> float:
+        """The time on Backlog's clock, in epoch seconds, as far as its answers have told; else on ours."""
+        return time.time() + (self._clock_offset or 0.0)
+
     def _wait_for(self, window: Window) -> float:
         if not window.limit:
             return 0.0
@@ -134,7 +138,7 @@ class RateLimits:
 
     def _left(self, window: Window) -> float:
         """Seconds until the window ends, 0 when it has ended or its end cannot be told."""
-        left = window.reset - self._now()
+        left = window.reset - self.now()
         if abs(left) > LONGEST_WINDOW_SECONDS:
             # The `Date` header may come from another clock than the end of the window.
             left = window.reset - time.time()
@@ -152,7 +156,7 @@ class RateLimits:
             reset /= 1000.0
         with window.changed:
             # What cannot be the end of a window gives way to whatever comes next.
-            if reset > window.reset + 0.5 or window.reset - self._now() > LONGEST_WINDOW_SECONDS:
+            if reset > window.reset + 0.5 or window.reset - self.now() > LONGEST_WINDOW_SECONDS:
                 window.limit, window.remaining, window.reset = limit, remaining, reset
             elif reset > window.reset - 0.5:
                 # Responses of one window may overtake each other: the lowest figure is the latest.
@@ -172,9 +176,6 @@ class RateLimits:
         # that one of the clocks was set.
         if self._clock_offset is None or not 0 <= self._clock_offset - offset <= 3:
             self._clock_offset = offset
-
-    def _now(self) -> float:
-        return time.time() + (self._clock_offset or 0.0)
 
 
 def limits_of(space: Space) -> RateLimits:
