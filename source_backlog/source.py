@@ -257,7 +257,7 @@ class SourceBacklog(YamlDeclarativeSource):
     def _new_space(self) -> Space:
         workers, share = self.config.get("num_workers"), self.config.get("request_share_percent")
         return Space(
-            num_workers=workers if isinstance(workers, int) and workers >= 2 else 4,
+            num_workers=workers if isinstance(workers, int) else 1,
             share_percent=share if isinstance(share, int) and 1 <= share <= 100 else 90,
             quick=self._checking,
         )

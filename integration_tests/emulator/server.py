@@ -37,13 +37,16 @@ ANONYMOUS = 0
 
 @dataclass(slots=True)
 class Request:
-    """A request in the log. ``at`` is real time in epoch seconds; ``status`` 0 means that no answer was given."""
+    """A request in the log. ``at`` and ``until``, when its answer was ready, are real time in epoch seconds; ``status``
+    0 means that no answer was given.
+    """
 
     method: str
     path: str
     query: list[tuple[str, str]]
     headers: dict[str, str]
     at: float
+    until: float = 0.0
     status: int = 0
     category: str = "read"
     pattern: str = ""
@@ -128,6 +131,7 @@ class Server:
             answer.headers["Date"] = formatdate(self.space.clock, usegmt=True)
         self.requests.append(request)
         self.counts[f"{request.method} {request.pattern or path}"] += 1
+        request.until = time.time()
         fault = self.faults.strike(request.method, path, unquote(raw_query))
         if fault is not None:
             request.fault = fault.kind
