@@ -55,6 +55,8 @@ class Space:
         # A file keeps its connection after its request is answered: one per thread that looks ahead.
         self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=2 * self.threads)
         self.cursors: dict[str, Any] = {}
+        # One of the requesters, which are all alike: for what belongs to no stream.
+        self.requester: Any = None
         self.file_streams: set[str] = set()
         self.memory: dict[str, Any] = {}
         self.lock = threading.RLock()

@@ -22,6 +22,8 @@ LOGGER = logging.getLogger("airbyte.source_backlog.limits")
 # https://developer.nulab.com/docs/backlog/rate-limit
 SEARCH_PATH = re.compile(r"/api/v2/(issues|issues/count|wikis|wikis/count)$")
 
+# How many answers tell how long one takes.
+MEASURED_ANSWERS = 100
 # A wait shorter than this is not worth a line in the log.
 QUIET_WAIT_SECONDS = 2.0
 # How long requests may run before a line says so.
@@ -60,6 +62,7 @@ class RateLimits:
     def __init__(self, share_percent: int = 100) -> None:
         self.share_percent = share_percent
         self.sent: Counter[str] = Counter()
+        self._answered: list[float] = []
         self._windows = {"read": Window(), "search": Window()}
         self._clock_offset: float | None = None
         self._said = time.monotonic()
@@ -109,6 +112,8 @@ class RateLimits:
             window.changed.notify_all()
         if response is None:
             return
+        if len(self._answered) < MEASURED_ANSWERS:
+            self._answered.append(response.elapsed.total_seconds())
         self._set_clock(response.headers.get("Date"))
         remaining = 0 if response.status_code == 429 else response.headers.get("X-RateLimit-Remaining")
         self._update(
@@ -117,6 +122,11 @@ class RateLimits:
             remaining,
             response.headers.get("X-RateLimit-Reset"),
         )
+
+    @property
+    def answer_seconds(self) -> float:
+        """How long an answer takes, on the average of the first ones; 0 before there is one."""
+        return sum(self._answered) / len(self._answered) if self._answered else 0.0
 
     def seconds_until_reset(self, url: str) -> float:
         """Seconds until the window of the category of `url` ends; 0 when it has ended or is not known."""

@@ -30,6 +30,7 @@ class BacklogRequester(HttpRequester):
         super().__post_init__(parameters)
         if self.api_budget is None:
             raise ValueError("A BacklogRequester needs the Space that SourceBacklog shares among its streams.")
+        self.api_budget.requester = self
         # A template that does not depend on the request, evaluated once: a large space has a request per issue.
         self._url_of_api = super().get_url()
         if not isinstance(self.error_handler, BacklogErrorHandler):
