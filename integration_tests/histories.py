@@ -29,7 +29,7 @@ from integration_tests.emulator import Emulator
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import FILES_OF, UNTOLD, configured, files_of, primary_key, without_nulls
 from source_backlog import SourceBacklog
-from source_backlog.changes import feed, paging
+from source_backlog.changes import feed, paging, quiet
 from source_backlog.streams import activities, documents, files, issues, objects, people, shared_files
 
 Row = dict[str, Any]
@@ -143,7 +143,7 @@ def one_manifest() -> Iterator[None]:
 
 @contextmanager
 def quick() -> Iterator[None]:
-    """Besides, pages of a few rows, a checkpoint after every issue, and no log."""
+    """Besides, pages of a few rows, a checkpoint after every issue, a quiet project left alone, and no log."""
     with one_manifest(), TemporaryDirectory() as staging, pytest.MonkeyPatch.context() as patch:
         patch.setattr(paging.by_offset, "__defaults__", (SMALL_PAGE, "id"))
         patch.setattr(paging.by_id, "__defaults__", (None, SMALL_PAGE, "id"))
@@ -151,6 +151,9 @@ def quick() -> Iterator[None]:
             patch.setattr(module, "PAGE_SIZE", SMALL_PAGE)
         for module in (feed, paging):
             patch.setattr(module, "LOOK_AGAIN", LOOK_AGAIN)
+        # Of several projects of which the feed is silent, one is looked at in each sync.
+        patch.setattr(quiet, "FEW", 0)
+        patch.setattr(quiet, "SEARCHES", 1)
         patch.setattr(shared_files, "FILES_PER_PAGE", SMALL_PAGE)
         for module in (objects, files):
             patch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
@@ -224,6 +227,8 @@ class World:
         self.others = [user for user in self.space.users.values() if user is not self.me and user.role_type == 2]
         # What leaves neither a stamp nor an activity; see `show`.
         self.silent: dict[Any, Callable[[], Any]] = {}
+        # The ids of what has changed without an activity.
+        self.untold: set[Any] = set()
         self.team = self.space.create_team("鍵の持ち主", [self.me])
         self.held: list[Callable[[], None]] = []
         self.keys: dict[str, int] = {project.key: project.id for project in self.space.projects.values()}
@@ -635,11 +640,33 @@ class World:
     def do_wait(self, a: int, b: int) -> None:
         self.space.advance((0, 1, 60, 3_600, 86_400, 3 * 86_400)[a % 6])
 
+    def do_change_untold(self, a: int, b: int) -> None:
+        """A change that moves the stamp of an object, and of which the feed shows nothing."""
+        one: Any = (self.issue, self.wiki, self.document, self.request)[b % 4](a)
+        if one is None:
+            return
+        told = len(self.space.activities)
+        if b % 4 == 0:
+            self.space.update_issue(one, summary=self.text("概要"))
+        elif b % 4 == 1:
+            self.space.update_wiki(one, content=self.text("本文"))
+        elif b % 4 == 2:
+            self.space.update_document(one, plain=self.text("本文"))
+        else:
+            self.space.update_pull_request(one, summary=self.text("概要"))
+        for activity in self.space.activities[told:]:
+            hold_back(self.space, activity)
+        self.untold.add(one.id)
+
     def release(self) -> None:
         """What was held back can be seen."""
         with self.space.lock:
             while self.held:
                 self.held.pop()()
+
+    def is_untold(self, line: str) -> bool:
+        """Whether a line of `differences` is of an object that has changed without an activity."""
+        return any(str(identity) in line for identity in self.untold)
 
     # --- what nobody can see, and the remedy ---
 
@@ -701,6 +728,8 @@ EVERYWHERE = [
     "blink",
     "change_team",
     "comment_late",
+    "change_untold",
+    "change_untold",
 ]
 _ISSUES = [
     *("create_issue", "bulk_create", "update_issue", "set_milestones", "bulk_update", "drag_dates", "attach"),

@@ -161,6 +161,7 @@ def test_a_host_that_does_not_exist() -> None:
 
 
 def test_a_wrong_key(emulator: Emulator) -> None:
+    emulator.clear_requests()
     message = failed(config(emulator.address))
     assert "does not accept the API key. Check that the key was copied whole" in message
     assert KEY not in message
@@ -410,7 +411,8 @@ def test_success_says_which_streams_need_more_rights(emulator: Emulator, user: s
 def test_check_is_cheap_and_writes_nothing(emulator: Emulator) -> None:
     emulator.clear_requests()
     assert command("check", emulator.config()).connection[0] == "SUCCEEDED"
-    assert len(emulator.requests) <= 4
+    # Who, where, and which projects; then the limit, the number of issues and two pages of the feed: what a sync costs.
+    assert len(emulator.requests) <= 7
     assert {request.method for request in emulator.requests} == {"GET"}
 
 

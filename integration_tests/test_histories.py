@@ -75,9 +75,13 @@ def small() -> Iterator[None]:
         yield
 
 
-def live(reader: Reader, world: World, syncs: list[Any]) -> None:
-    """Changes and syncs in turn; some changes fall between the requests of a sync, and some syncs break off."""
+def live(reader: Reader, world: World, syncs: list[Any]) -> bool:
+    """Changes and syncs in turn; some changes fall between the requests of a sync, and some syncs break off.
+
+    Gives whether a project came into or out of sight during a sync without an activity that tells.
+    """
     emulator = reader.emulator
+    hidden = False
     for before, during, part, refused_at, keep, only, pause in syncs:
         for action in before:
             world.act(*action)
@@ -105,8 +109,10 @@ def live(reader: Reader, world: World, syncs: list[Any]) -> None:
         # documented remedy after a longer read.
         hiding = BY_ID if world.unseen > unseen else ["notifications"] if world.unnotified > unnotified else []
         reader.refresh([name for name in hiding if reader.read[name] > LOOK_AGAIN or name not in COUNTED])
+        hidden = hidden or world.unseen > unseen
         # No two syncs begin within the same second.
         world.space.advance(pause)
+    return hidden
 
 
 @settings(
@@ -137,12 +143,17 @@ def test_after_a_quiet_sync_nothing_is_missing(
     family, syncs = history
     world = World(seed, quirks)
     pages = whole_pages_of_files() if whole_pages else nullcontext()
-    with pages, Emulator(space=world.space, settings=readings) as emulator:
+    with pages, Emulator(space=world.space, settings=readings, virtual_dates=True) as emulator:
         reader = Reader(emulator, FAMILIES[family], deleted_records=deleted_records)
-        live(reader, world, syncs)
+        hidden = live(reader, world, syncs)
         world.show()
         world.space.advance(1)
         reader.select(None)
+        reader.sync()
+        # What leaves an activity is there; what leaves none, after the next look at its project.
+        if not hidden:
+            assert [line for line in reader.differences(world) if not world.is_untold(line)] == []
+        world.space.advance(86_400)
         reader.sync()
         assert reader.differences(world) == []
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 from integration_tests.emulator import Emulator, Request
 from integration_tests.harness import Sync, sync
+from source_backlog.api import turns
 
 READS = 60
 SEARCHES = 15
@@ -45,6 +47,35 @@ def watch(emulator: Emulator, used: Counter[tuple[str, int]]) -> None:
 def refused(result: Sync) -> int:
     """How many requests of a sync met 429."""
     return sum(request.status == 429 for request in result.requests)
+
+
+def most_under_way(requests: Iterable[Request]) -> int:
+    """The most requests that the server had in hand at a moment."""
+    moments = [(each.at, 1) for each in requests] + [(each.until, -1) for each in requests]
+    return max(itertools.accumulate(step for _, step in sorted(moments)))
+
+
+def gaps(requests: Iterable[Request]) -> list[float]:
+    """Seconds from the arrival of each search request to that of the next."""
+    arrivals = sorted(each.at for each in requests if each.category == "search")
+    return [later - earlier for earlier, later in itertools.pairwise(arrivals)]
+
+
+def test_by_default_requests_follow_each_other_and_many_searches_with_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause, a second in truth (unit_tests/test_turns.py), is a fifth of one here."""
+    monkeypatch.setattr(turns, "GAP_SECONDS", 0.2)
+    streams = [*STREAMS, "wikis", "wiki_history", "documents", "pull_requests", "issue_attachment_files"]
+    with emulator(issues=60, projects=5, rate_limit=None, latency=0.005) as server:
+        result = sync(server, streams)
+        assert len(result.rows["issues"]) == len(server.truth("issues"))
+        assert result.files["issue_attachment_files"]
+        assert most_under_way(result.requests) == 1
+        searches = gaps(result.requests)
+        assert len(searches) > 15
+        assert min(searches[9:]) >= 0.19
+        more = sync(server, streams, num_workers=4)
+        assert 1 < most_under_way(more.requests) <= 4
+        assert min(gaps(more.requests)) < 0.19, "more workers are faster than Nulab recommends"
 
 
 @pytest.mark.parametrize(("workers", "share"), [(2, 90), (8, 90), (8, 100)])

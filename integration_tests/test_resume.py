@@ -245,5 +245,5 @@ def test_the_state_grows_with_the_projects_and_not_with_the_issues() -> None:
     for stream in STREAMS:
         assert abs(many[stream] - few[stream]) < 40, f"{stream}: the state grows with the issues"
         each = (more[stream] - few[stream]) / 10
-        assert each < 130, f"{stream}: {each} bytes per project"
+        assert each < 170, f"{stream}: {each} bytes per project"
         print(f"{stream}: {few[stream]} bytes for 2 projects, {each:.0f} for each further one")

@@ -1,8 +1,8 @@
 """The saved state is a format: what a version wrote, later ones must read; what nobody wrote must lose nothing.
 
 `states/` has the state of each incremental stream, written by hand as 0.1.0 writes it; the files named `again` are of
-0.1.1 and, for streams that are newer, of 0.2.0, and so are those named `names`. A change of the format needs new files
-beside them, not other contents.
+0.1.1 and, for streams that are newer, of 0.2.0, and so are those named `names` and `looked`. A change of the format
+needs new files beside them, not other contents.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def test_what_is_written_has_the_shape_of_the_files(emulator: Emulator) -> None:
     result = sync(emulator, names)
     for state in result.state:
         stream = state.stream.stream_descriptor.name
-        newest = HERE / "states" / f"{stream}.again.json"
-        pinned = json.loads((newest if newest in FILES else newest.with_name(f"{stream}.json")).read_text())
+        versions = [HERE / "states" / f"{stream}{version}.json" for version in (".looked", ".again", "")]
+        pinned = json.loads(next(path for path in versions if path in FILES).read_text())
         written = json.loads(json.dumps(state.stream.stream_state.__dict__))
         assert written.keys() == pinned.keys() == {"states"}
         for entries in (written["states"], pinned["states"]):
@@ -170,6 +170,8 @@ ODD: list[tuple[str, Any]] = [
     ("activities", {"states": [{"partition": {}, "cursor": {"activity": 5, "projects": "all"}}]}),
     ("activities", {"states": [{"partition": {}, "cursor": {"activity": 5, "seen": [1, "2"], "projects": [7_000]}}]}),
     ("issues", {"states": [{"partition": PROJECT, "cursor": {"activity": 5, "again": {"after": 1}}}]}),
+    ("issues", {"states": [{"partition": PROJECT, "cursor": {"activity": 5, "looked": "yesterday"}}]}),
+    ("issues", {"states": [{"partition": PROJECT, "cursor": {"activity": 5, "turn": "last"}}]}),
 ]
 
 

@@ -127,7 +127,7 @@ def check_config(config: Mapping[str, Any]) -> None:
         if config.get(name, choices[0]) not in choices:
             raise _wrong(f"{title} must be {' or '.join(choices)}.")
     for name, title, least, most in (
-        ("num_workers", "Number of Workers", 2, 20),
+        ("num_workers", "Number of Workers", 1, 20),
         ("request_share_percent", "Share of the Request Limit", 1, 100),
         ("file_size_limit_mib", "File Size Limit", 1, 1500),
     ):

@@ -30,6 +30,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_backlog.api.errors import domain_hint
 from source_backlog.api.limits import limits_of
 from source_backlog.api.responses import responses_of
+from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.checkpoints import Checkpoints
 from source_backlog.changes.projects import MISSING, seen_and_selected
 from source_backlog.changes.siblings import siblings_of, walking_together
@@ -38,6 +39,7 @@ from source_backlog.columns import DateColumns, date_columns
 from source_backlog.config import NormaliseDomain, check_config
 from source_backlog.disk import MAKE_ROOM, of_the_disk_in
 from source_backlog.left_out import CONTENTS, RIGHTS, left_out_of
+from source_backlog.plan import SUGGESTED, lines, plan
 from source_backlog.space import Space, readers_of, streams_by_endpoint
 
 # roleType of a user: https://developer.nulab.com/docs/backlog/api/2/get-user-list
@@ -254,11 +256,22 @@ class SourceBacklog(YamlDeclarativeSource):
         )
         for line in not_for(role, self.resolved_manifest["streams"]):
             LOGGER.info(line)
+        for line in self._plan():
+            LOGGER.info(line)
+
+    def _plan(self) -> Iterable[str]:
+        """What a sync of the suggested streams would cost; nothing when Backlog does not tell: it is no fault."""
+        backlog = Backlog(self.config, self.space.requester, self.space, "check")
+        try:
+            made = plan(backlog, self.resolved_manifest["streams"], [*SUGGESTED, "issue_comments"])
+        except AirbyteTracedException as error:
+            return [f"What a sync will cost could not be told: {filter_secrets(str(error.message))}"]
+        return lines(made)
 
     def _new_space(self) -> Space:
         workers, share = self.config.get("num_workers"), self.config.get("request_share_percent")
         return Space(
-            num_workers=workers if isinstance(workers, int) and workers >= 2 else 4,
+            num_workers=workers if isinstance(workers, int) else 1,
             share_percent=share if isinstance(share, int) and 1 <= share <= 100 else 90,
             quick=self._checking,
         )

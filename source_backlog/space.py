@@ -40,22 +40,23 @@ class Space:
 
     def __init__(
         self,
-        num_workers: int = 4,
+        num_workers: int = 1,
         share_percent: int = 100,
         endpoints: Iterable[str] = (),
         retries: int = 6,
         quick: bool = False,
     ) -> None:
         self.num_workers = num_workers
+        # That look ahead: where one request is sent at a time, one sends while the other decodes what has come.
+        self.threads = max(2, num_workers)
         self.retries = 1 if quick else retries
         self.quick = quick
         self.share_percent = share_percent
         # A file keeps its connection after its request is answered: one per thread that looks ahead.
-        self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=2 * num_workers)
-        self.slots = threading.BoundedSemaphore(num_workers)
-        # Any of the requesters, for what belongs to no stream.
-        self.requester: Any = None
+        self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=2 * self.threads)
         self.cursors: dict[str, Any] = {}
+        # One of the requesters, which are all alike: for what belongs to no stream.
+        self.requester: Any = None
         self.file_streams: set[str] = set()
         self.memory: dict[str, Any] = {}
         self.lock = threading.RLock()
@@ -95,16 +96,17 @@ class Space:
             return value
 
     def ahead(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
-        """Pairs of item and `work(item)` in the order of `items`, up to `num_workers` of them computed ahead.
+        """Pairs of item and `work(item)` in the order of `items`, some of them computed ahead.
 
         One partition of the CDK is read by one thread; without this a project's comments would come one round
-        trip at a time. An exception of `work` is raised in its place; what is not yet begun is dropped.
+        trip at a time, and nothing be asked for while rows are made and printed. An exception of `work` is raised in
+        its place; what is not yet begun is dropped.
         """
         pending: collections.deque[tuple[T, Future[R]]] = collections.deque()
         try:
             for item in items:
                 pending.append((item, self._pool().submit(work, item)))
-                if len(pending) > self.num_workers:
+                if len(pending) > self.threads:
                     done, future = pending.popleft()
                     yield done, future.result()
             while pending:
@@ -122,7 +124,7 @@ class Space:
     def _pool(self) -> ThreadPoolExecutor:
         with self.lock:
             if self._executor is None:
-                self._executor = ThreadPoolExecutor(self.num_workers, thread_name_prefix="look-ahead")
+                self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="look-ahead")
             return self._executor
 
 

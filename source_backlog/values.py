@@ -87,6 +87,11 @@ def day_before(instant: str) -> str:
     return (datetime.strptime(instant, STAMP) - timedelta(days=1)).strftime("%Y-%m-%d")
 
 
+def instant_at(seconds: float) -> str:
+    """The instant that lies so many seconds behind the epoch."""
+    return datetime.fromtimestamp(seconds, UTC).strftime(STAMP)
+
+
 def not_in_the_future(instant: str | None) -> str | None:
     """`instant`, or None when it is later than now: a stamp of the future would hide what changes until then."""
     return instant if instant and instant <= datetime.now(UTC).strftime(STAMP) else None

@@ -93,9 +93,10 @@ def read(retriever: Any) -> list[Row]:
 
 
 def position_after(retriever: Any) -> Row:
+    """The saved position, but for when the project was looked at and whose turn it is: test_quiet.py."""
     retriever.partition_router.checkpoint(retriever.slice)
     position: Row = retriever.position(retriever.slice).saved()
-    return position
+    return {name: value for name, value in position.items() if name not in ("looked", "turn")}
 
 
 def asked_for(retriever: Any, endpoint: str) -> list[int]:

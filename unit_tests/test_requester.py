@@ -390,7 +390,8 @@ def test_only_a_loopback_host_is_asked_over_http(declared: Any, config: dict[str
 
 
 def oauth(config: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return {**config, "credentials": {**OAUTH, **changes}}
+    # Two workers: some tests let a request happen while another one is answered.
+    return {**config, "credentials": {**OAUTH, **changes}, "num_workers": 2}
 
 
 def test_an_expired_token_is_renewed_first_and_the_rotated_one_is_given_back(

@@ -94,7 +94,7 @@ def test_everything_else_has_a_default_or_may_be_left_out(form: Row) -> None:
             "include_archived_projects": True,
             "deleted_records": "deletions_stream",
             "issue_custom_fields": "array",
-            "num_workers": 4,
+            "num_workers": 1,
             "request_share_percent": 90,
         }.items()
     )
@@ -114,7 +114,7 @@ def test_everything_else_has_a_default_or_may_be_left_out(form: Row) -> None:
         {**MINIMAL, "domain": 5},
         {**MINIMAL, "projects": "WEB"},
         {**MINIMAL, "projects": [1]},
-        {**MINIMAL, "num_workers": 1},
+        {**MINIMAL, "num_workers": 0},
         {**MINIMAL, "num_workers": 21},
         {**MINIMAL, "num_workers": "4"},
         {**MINIMAL, "request_share_percent": 0},

@@ -30,7 +30,8 @@ class Emulator:
 
     ``rate_limit`` gives requests per window by category (read, update, search, icon); what is missing has no limit.
     ``settings`` are attributes of ``core.Settings``, ``quirks`` of ``quirks.Quirks``. Everything else goes to
-    ``generator.generate``. Instead of generating one, a ready ``space`` may be given.
+    ``generator.generate``. Instead of generating one, a ready ``space`` may be given. With ``virtual_dates`` answers
+    bear the virtual clock as their date.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Emulator:
         latency: float = 0.0,
         settings: dict[str, Any] | None = None,
         quirks: dict[str, Any] | None = None,
+        virtual_dates: bool = False,
         **sizes: Any,
     ) -> None:
         self.space = space or generate(seed=seed, quirks=quirks, **sizes)
@@ -52,7 +54,7 @@ class Emulator:
                 raise TypeError(f"there is no setting {name}")
             setattr(self.space.settings, name, value)
         self.limits = Limits(rate_limit, window_seconds)
-        self.server = ControlledServer(self.space, self.limits, latency=latency)
+        self.server = ControlledServer(self.space, self.limits, latency=latency, virtual_dates=virtual_dates)
         self.address = ""
 
     def __enter__(self) -> Emulator:

@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -37,13 +38,16 @@ ANONYMOUS = 0
 
 @dataclass(slots=True)
 class Request:
-    """A request in the log. ``at`` is real time in epoch seconds; ``status`` 0 means that no answer was given."""
+    """A request in the log. ``at`` and ``until``, when its answer was ready, are real time in epoch seconds; ``status``
+    0 means that no answer was given.
+    """
 
     method: str
     path: str
     query: list[tuple[str, str]]
     headers: dict[str, str]
     at: float
+    until: float = 0.0
     status: int = 0
     category: str = "read"
     pattern: str = ""
@@ -64,12 +68,24 @@ class Answer:
 
 
 class Server:
-    """One space over HTTP. ``latency`` is added to every answer, in seconds."""
+    """One space over HTTP. ``latency`` is added to every answer, in seconds.
 
-    def __init__(self, space: Space, limits: Limits, *, latency: float = 0.0, keep_requests: int = 1_000_000) -> None:
+    With ``virtual_dates`` the header ``Date`` tells the virtual clock, else the real one.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        limits: Limits,
+        *,
+        latency: float = 0.0,
+        keep_requests: int = 1_000_000,
+        virtual_dates: bool = False,
+    ) -> None:
         self.space = space
         self.limits = limits
         self.latency = latency
+        self.virtual_dates = virtual_dates
         self.faults = Faults()
         self.oauth = OAuth(space)
         self.requests: deque[Request] = deque(maxlen=keep_requests)
@@ -112,8 +128,11 @@ class Server:
         if self.latency:
             await asyncio.sleep(self.latency)
         answer = self.answer(request, raw_path)
+        if self.virtual_dates:
+            answer.headers["Date"] = formatdate(self.space.clock, usegmt=True)
         self.requests.append(request)
         self.counts[f"{request.method} {request.pattern or path}"] += 1
+        request.until = time.time()
         fault = self.faults.strike(request.method, path, unquote(raw_query))
         if fault is not None:
             request.fault = fault.kind

@@ -23,6 +23,7 @@ from source_backlog.api.limits import limits_of
 from source_backlog.api.network import authorities
 from source_backlog.api.oauth import RotatingTokens
 from source_backlog.api.responses import responses_of
+from source_backlog.api.turns import turns_of
 from source_backlog.left_out import Cause, left_out_of, project_of, subject_of
 from source_backlog.space import Space, endpoint_of
 
@@ -47,7 +48,7 @@ TOKENS = "oauth2/token"
 class BacklogSession(requests.Session):
     """A session that asks the rate limits before each request, and never follows a redirect.
 
-    All sessions of a sync share one connection pool, and at most `num_workers` requests are under way at a time.
+    All sessions of a sync share one connection pool, and take turns (`Turns`).
 
     Why: the CDK's `LimiterSession` tells its budget nothing of a request that fails on the network, and `requests`
     strips only `Authorization` when it is redirected to another host, so the API key would go along.
@@ -57,6 +58,7 @@ class BacklogSession(requests.Session):
         super().__init__()
         self._space = space
         self._limits = limits_of(space)
+        self.turns = turns_of(space)
         # Else `requests` would look for a password in ~/.netrc and send that instead.
         self.auth = lambda request: request
         self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -78,10 +80,13 @@ class BacklogSession(requests.Session):
         response = None
         self._limits.acquire(url, at_once=self._space.quick)
         try:
-            with self._space.slots:
+            with self.turns.turn(url) as place:
                 request.headers.update(authorise())
                 response = super().send(request, stream=True, **kwargs)
-                if not stream:
+                if stream and response.ok:
+                    if self.turns.serial:
+                        place.keep(response)
+                else:
                     read_body(response, QUICK_TIMEOUT_SECONDS[1] if self._space.quick else BODY_SECONDS)
         finally:
             self._limits.release(url, response)
@@ -245,11 +250,14 @@ class BacklogClient:
                 rejected_tokens=None if self._key is not None else rejected,
             )
             step = step_after(resolution, attempt)
+            if step is not Step.USE and response is not None:
+                response.close()
             if step is Step.USE and response is not None:
                 self._note_answer(endpoint, request)
                 return as_edited(response)
             if step is Step.RENEW:
-                self._header(rejected={"Authorization": request.headers["Authorization"]})
+                with self._session.turns.turn():
+                    self._header(rejected={"Authorization": request.headers["Authorization"]})
             elif step is Step.WAIT:
                 LOGGER.info(f"{resolution.error_message} Attempt {number + 1} follows in {attempt.pause:.0f} s.")
                 time.sleep(attempt.pause)

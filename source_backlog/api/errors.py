@@ -444,11 +444,14 @@ class BacklogErrorHandler(ErrorHandler):
 class UntilTheWindowEnds(BackoffStrategy):
     """Waits after a 429 until the window of its category ends; other failures keep the CDK's 1, 2, 4 … seconds.
 
+    One worker keeps to Nulab's pace, and waits a minute where the answer does not tell the end.
+
     Why Python: the CDK's header strategies compare `X-RateLimit-Reset` with the local clock, which may be off.
     """
 
     def __init__(self, space: Space | None) -> None:
         self._space = space
+        self._is_serial = space is not None and space.num_workers == 1
 
     def backoff_time(
         self, response_or_exception: requests.Response | requests.RequestException | None, attempt_count: int
@@ -456,6 +459,8 @@ class UntilTheWindowEnds(BackoffStrategy):
         """Seconds to wait before the next attempt."""
         if isinstance(response_or_exception, requests.Response) and response_or_exception.status_code == 429:
             wait = limits_of(self._space).seconds_until_reset(response_or_exception.url) if self._space else 0.0
+            if not wait and self._is_serial and "X-RateLimit-Reset" not in response_or_exception.headers:
+                return 60.0
             # The header may be missing, or the window may have ended while the answer was on its way.
             return wait or min(2.0**attempt_count, 60.0)
         return None

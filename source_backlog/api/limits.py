@@ -22,6 +22,8 @@ LOGGER = logging.getLogger("airbyte.source_backlog.limits")
 # https://developer.nulab.com/docs/backlog/rate-limit
 SEARCH_PATH = re.compile(r"/api/v2/(issues|issues/count|wikis|wikis/count)$")
 
+# How many answers tell how long one takes.
+MEASURED_ANSWERS = 100
 # A wait shorter than this is not worth a line in the log.
 QUIET_WAIT_SECONDS = 2.0
 # How long requests may run before a line says so.
@@ -60,6 +62,7 @@ class RateLimits:
     def __init__(self, share_percent: int = 100) -> None:
         self.share_percent = share_percent
         self.sent: Counter[str] = Counter()
+        self._answered: list[float] = []
         self._windows = {"read": Window(), "search": Window()}
         self._clock_offset: float | None = None
         self._said = time.monotonic()
@@ -109,6 +112,8 @@ class RateLimits:
             window.changed.notify_all()
         if response is None:
             return
+        if len(self._answered) < MEASURED_ANSWERS:
+            self._answered.append(response.elapsed.total_seconds())
         self._set_clock(response.headers.get("Date"))
         remaining = 0 if response.status_code == 429 else response.headers.get("X-RateLimit-Remaining")
         self._update(
@@ -118,9 +123,18 @@ class RateLimits:
             response.headers.get("X-RateLimit-Reset"),
         )
 
+    @property
+    def answer_seconds(self) -> float:
+        """How long an answer takes, on the average of the first ones; 0 before there is one."""
+        return sum(self._answered) / len(self._answered) if self._answered else 0.0
+
     def seconds_until_reset(self, url: str) -> float:
         """Seconds until the window of the category of `url` ends; 0 when it has ended or is not known."""
         return self._left(self._windows[category_of(url)])
+
+    def now(self) -> float:
+        """The time on Backlog's clock, in epoch seconds, as far as its answers have told; else on ours."""
+        return time.time() + (self._clock_offset or 0.0)
 
     def _wait_for(self, window: Window) -> float:
         if not window.limit:
@@ -134,7 +148,7 @@ class RateLimits:
 
     def _left(self, window: Window) -> float:
         """Seconds until the window ends, 0 when it has ended or its end cannot be told."""
-        left = window.reset - self._now()
+        left = window.reset - self.now()
         if abs(left) > LONGEST_WINDOW_SECONDS:
             # The `Date` header may come from another clock than the end of the window.
             left = window.reset - time.time()
@@ -152,7 +166,7 @@ class RateLimits:
             reset /= 1000.0
         with window.changed:
             # What cannot be the end of a window gives way to whatever comes next.
-            if reset > window.reset + 0.5 or window.reset - self._now() > LONGEST_WINDOW_SECONDS:
+            if reset > window.reset + 0.5 or window.reset - self.now() > LONGEST_WINDOW_SECONDS:
                 window.limit, window.remaining, window.reset = limit, remaining, reset
             elif reset > window.reset - 0.5:
                 # Responses of one window may overtake each other: the lowest figure is the latest.
@@ -172,9 +186,6 @@ class RateLimits:
         # that one of the clocks was set.
         if self._clock_offset is None or not 0 <= self._clock_offset - offset <= 3:
             self._clock_offset = offset
-
-    def _now(self) -> float:
-        return time.time() + (self._clock_offset or 0.0)
 
 
 def limits_of(space: Space) -> RateLimits:

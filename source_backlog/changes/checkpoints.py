@@ -60,6 +60,8 @@ class Checkpoints(PartitionRouter, Cursor):
         self.kind: type[Position] = ObjectsPosition
         self.group = ""
         self.retriever: Any = None
+        # Whether the feed names what changes in the stream's objects: see `quiet`.
+        self.named = False
         self._positions: dict[Any, Position] = {}
         self._began: dict[Any, Position] = {}
         self._pending: dict[Any, Position] = {}

@@ -98,6 +98,7 @@ class Feed:
             self._load_or_say(requester, min(after, last))
             walk.looked = self._seen(requester, project_id)
             turned_up = len(self._between(project_id, after, last)) > seen
+            walk.told = turned_up or any(number > last for number in self._ids.get(project_id, ()))
         return after if turned_up else last
 
     def mark(self, requester: BacklogRequester, project_id: Any, walk: Walk[Any]) -> None:

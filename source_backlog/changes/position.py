@@ -18,6 +18,9 @@ from source_backlog.values import STAMP, Row, as_instant
 
 Saved = dict[str, Any]
 
+# Whose turn it is among the projects of which the feed is silent: see `ObjectsPosition.turn`.
+FIRST, ALWAYS = "first", "always"
+
 
 class NotUnderstood(ValueError):
     """A saved position holds under a known name what this connector has never written; the text names it."""
@@ -29,6 +32,11 @@ def _is_instant(value: Any) -> bool:
     return isinstance(value, str) and as_instant(value) == value and value <= limit
 
 
+def _is_any_instant(value: Any) -> bool:
+    # Of Backlog's clock, which may go before ours.
+    return isinstance(value, str) and as_instant(value) == value
+
+
 def _is_instant_or_null(value: Any) -> bool:
     return value is None or _is_instant(value)
 
@@ -36,6 +44,10 @@ def _is_instant_or_null(value: Any) -> bool:
 def is_id(value: Any) -> bool:
     """Whether a value can be an id of Backlog."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_turn(value: Any) -> bool:
+    return value in (FIRST, ALWAYS)
 
 
 def _is_true(value: Any) -> bool:
@@ -169,6 +181,19 @@ class ObjectsPosition(Position):
     settled: bool | None = _saved(_is_true)
     """Whether an earlier sync too has seen the stamp `updated`, where the list alone tells what is new. Without it
     what bears this stamp costs a request at every sync."""
+
+    looked: str | None = _saved(_is_any_instant)
+    """When the project was last asked, on Backlog's clock. `Walk.note_look` moves this and the next two. Without it the
+    project is asked at once."""
+
+    archived: bool | None = _saved(_is_true)
+    """Whether the project was archived then. Without it, what happened before it was archived could be passed over
+    where archived projects are not shown."""
+
+    turn: str | None = _saved(_is_turn)
+    """Whether the project is asked before others although the feed is silent: `first` after something was new, or
+    nothing there yet; `always` after something was new of which the feed showed nothing. Without it, what a list shows
+    later than the feed, or what the feed never shows, would come a day later."""
 
     skipped: tuple[Any, ...] | None = _saved(_are_scalars)
     """The objects whose own request was refused or failed. `Skipped` moves it. Without it they would be lost."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from source_backlog.changes.position import ObjectsPosition, Place, Resume
+from source_backlog.changes.position import ALWAYS, FIRST, ObjectsPosition, Place, Resume
 from source_backlog.changes.skipped import Skipped
 from source_backlog.values import Row, as_instant, day_before, later, not_in_the_future
 
@@ -15,7 +15,8 @@ class Walk(Place[P]):
     """A walk over the objects of a project that have changed since the last sync.
 
     `origin` is what it builds on: the saved position, or an empty one once it has begun anew. `looked` is what
-    `Feed.look` saw, for `Feed.mark`, and `after` the activity behind which it has looked; None when it has not.
+    `Feed.look` saw, for `Feed.mark`, and `after` the activity behind which it has looked (None when it has not); `told`
+    is whether the feed shows anything of the project since.
     """
 
     def __init__(self, before: P, readable: Callable[[], bool]) -> None:
@@ -24,6 +25,7 @@ class Walk(Place[P]):
         self.origin = self.now = replace(before, skipped=None, resume=None)
         self.looked: tuple[int, int] | None = None
         self.after: int | None = None
+        self.told = False
 
     @property
     def activity(self) -> int | None:
@@ -53,6 +55,18 @@ class Walk(Place[P]):
     def settle(self) -> None:
         """Note whether the stamp was there at the last sync already."""
         self.move(settled=True if self.origin.updated and self.now.updated == self.origin.updated else None)
+
+    def note_look(self, moment: str, *, archived: bool) -> None:
+        """Note that the project was asked, when, and whether it was archived.
+
+        A project whose changes the feed has not shown is taken for one of which it never shows any, until it does. One
+        whose first list is empty may have been lost for a moment.
+        """
+        is_first = self.origin.activity is None
+        untold = self.origin.turn == ALWAYS or (not is_first and self.now.updated != self.origin.updated)
+        again = self.told or (is_first and self.now.updated is None)
+        turn = FIRST if again else ALWAYS if untold else None
+        self.move(looked=moment, archived=archived or None, turn=turn)
 
     def done(self, owner: Row) -> None:
         """Note that all rows of an object are out."""
@@ -94,8 +108,10 @@ class OrderedWalk(Walk[P]):
         updated = later(self.origin.updated, not_in_the_future(self._last))
         if updated is None:
             return None
-        passed_over = [number for number, stamp in self._waiting.items() if stamp <= updated]
-        return replace(self.now, updated=updated, settled=None, skipped=self.skipped.noted(passed_over))
+        waiting = [number for number, stamp in self._waiting.items() if stamp <= updated]
+        passed_over = self.skipped.noted(waiting)
+        # What has not been reached yet may be in the list alone: the project counts as not looked at.
+        return replace(self.now, updated=updated, settled=None, looked=None, skipped=passed_over)
 
 
 class ResumableWalk(Walk[P]):

@@ -75,6 +75,9 @@ def least(one: ObjectsPosition, other: ObjectsPosition) -> ObjectsPosition:
         one,
         updated=min(one.updated or "", other.updated or "") or None,
         settled=True if one.settled and other.settled else None,
+        looked=min(one.looked or "", other.looked or "") or None,
+        archived=True if one.archived and other.archived else None,
+        turn=min(filter(None, (one.turn, other.turn)), default=None),
         skipped=tuple(dict.fromkeys([*(one.skipped or ()), *(other.skipped or ())])) or None,
         resume=_least_resume(one.resume, other.resume),
         # One of them has no ids, and knows neither.

@@ -14,6 +14,7 @@ from source_backlog.changes.feed import head_of
 from source_backlog.changes.paging import Unreadable, by_id, by_offset, rows_of
 from source_backlog.changes.position import DeletionsPosition, Place
 from source_backlog.changes.projects import all_projects, selected_projects, selection, visible_projects
+from source_backlog.changes.quiet import resting
 from source_backlog.changes.skipped import attempt
 from source_backlog.left_out import LeftOut
 from source_backlog.streams.activities import NewActivities
@@ -208,6 +209,8 @@ class Comparison:
         if path in ("users", "teams"):
             return now | self._one_list(WHOLE_SPACE, path, {})
         for project in self.projects:
+            if path == "wikis" and resting(self.backlog).is_unasked(project["id"]):
+                continue
             if not COMPARED[path].feature or project.get(COMPARED[path].feature) is not False:
                 params = {"projectIdOrKey": project["id"]} if path == "wikis" else {}
                 now |= self._one_list(str(project["id"]), path.format(project["id"]), params)

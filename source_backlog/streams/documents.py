@@ -9,7 +9,7 @@ from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.changes.backlog import Backlog
-from source_backlog.changes.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, feed_of, head_of
+from source_backlog.changes.feed import DOCUMENT_COMMENTED, DOCUMENT_DELETED, head_of
 from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_offset, rows_of
 from source_backlog.changes.progress import OrderedWalk
 from source_backlog.changes.skipped import attempt
@@ -68,7 +68,7 @@ class ChangedDocuments(Finder):
             if document_id in there:
                 self.walk.skipped.add(document_id)
         self.walk.settle()
-        feed_of(self.backlog.space).mark(self.backlog.requester, self.project_id, self.walk)
+        self.mark()
 
     def is_gone(self, object_id: Any) -> bool:
         """Whether the document is gone or in the trash: it may have been taken out of there again."""

@@ -97,6 +97,8 @@ class FileRetriever(ObjectRetriever):
         """
         partition = stream_slice or StreamSlice(partition={}, cursor_slice={})
         before: FilesPosition = self.position(partition)
+        if self.rest(partition, self.finder_of(partition, before), [self]):
+            return
         progress = FileProgress(before, self.stamp, self.partition_router.cursor_field)
         saved = time.monotonic()
         try:

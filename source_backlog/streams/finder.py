@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from source_backlog.api.errors import warn_once
+from source_backlog.api.limits import limits_of
 from source_backlog.changes.backlog import Backlog
-from source_backlog.changes.feed import Touched, touched_ids
+from source_backlog.changes.feed import Touched, feed_of, touched_ids
 from source_backlog.changes.progress import Walk
-from source_backlog.values import Row
+from source_backlog.values import Row, instant_at
 
 # What a retriever asks for each changed object, and gets the objects of whose parts `rows.MAKE` makes rows; None when
 # the object is gone or refused.
@@ -44,6 +45,18 @@ class Finder(ABC):
     def touched(self) -> dict[Any, Touched]:
         """The objects that the feed names as changed since the last sync, by id."""
         return touched_ids(self.backlog, self.project_id, self.walk, self.named_by)
+
+    def mark(self) -> None:
+        """Note that the project was asked and read up to the head of the feed."""
+        space = self.backlog.space
+        self.rest()
+        # Of all projects the same moment, so that those of one sync are taken in the order of their list.
+        moment = space.once("now", lambda: instant_at(limits_of(space).now()))
+        self.walk.note_look(moment, archived=bool(self.project.get("archived")))
+
+    def rest(self) -> None:
+        """Note that the feed was read up to its head."""
+        feed_of(self.backlog.space).mark(self.backlog.requester, self.project_id, self.walk)
 
     def is_gone(self, object_id: Any) -> bool:
         """Whether what an activity reports as deleted is gone; asked after the walk."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from source_backlog.api.errors import RejectedRequest, warn_once
 from source_backlog.changes.backlog import Backlog
-from source_backlog.changes.feed import ISSUE_CHANGED, ISSUE_DELETED, Touched, feed_of, head_of
+from source_backlog.changes.feed import ISSUE_CHANGED, ISSUE_DELETED, Touched, head_of
 from source_backlog.changes.paging import PAGE_SIZE, Unreadable, by_offset, rows_of
 from source_backlog.changes.progress import ResumableWalk
 from source_backlog.streams.finder import Finder, Reader
@@ -67,7 +67,7 @@ class ChangedIssues(Finder):
             touched.pop(witness, None)
             yield issue
         yield from self.by_ids(list(touched), witness)
-        feed_of(self.backlog.space).mark(self.backlog.requester, self.project_id, self.walk)
+        self.mark()
 
     def updated(self, filters: dict[str, str]) -> Iterator[Row]:
         """The project's issues from a day before the last known `updated` on; moves it to the latest one seen."""
@@ -193,7 +193,7 @@ class IssuesToAsk(ChangedIssues):
                 yield issue
         yield from self.unlisted(touched, witness)
         yield from self.by_ids(sorted(again - touched.keys()), witness)
-        feed_of(self.backlog.space).mark(self.backlog.requester, self.project_id, self.walk)
+        self.mark()
 
     def _whole_list(self) -> list[Row]:
         # What the list leaves out is known at its end only. So all of it is read before the first issue is asked for:

@@ -1,7 +1,7 @@
 """The streams of changing objects, put together from a finder, a reader and the rows that are made."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.feed import FeedTrimmed, Touched, feed_of
 from source_backlog.changes.paging import Unreadable
+from source_backlog.changes.quiet import resting
 from source_backlog.changes.siblings import Team
 from source_backlog.changes.skipped import attempt
 from source_backlog.streams import comments, documents, issues, pull_requests, shared_files, wikis
@@ -108,6 +109,7 @@ class ObjectRetriever(BacklogRetriever):
         super().__post_init__(parameters)
         self.partition_router.retriever = self
         self.partition_router.group = self.group
+        self.partition_router.named = bool(FINDERS[self.finder].named_by)
 
     @property
     def group(self) -> str:
@@ -141,6 +143,8 @@ class ObjectRetriever(BacklogRetriever):
         """The rows of all streams of the team, each with the retriever of its stream; moves all their positions."""
         members: list[ObjectRetriever] = [member.retriever for member in team.members]
         finder = self.finder_of(stream_slice, team.position)
+        if self.rest(stream_slice, finder, members):
+            return
         deleted = self.reported_deleted(finder) if any(member.with_tombstones for member in members) else {}
         ids = ExactIds(finder)
         saved = time.monotonic()
@@ -167,6 +171,16 @@ class ObjectRetriever(BacklogRetriever):
     def checkpoint(self, stream_slice: StreamSlice, position: Any) -> None:
         """Save a position, see `BacklogRetriever.checkpoint`; what is known of names only where rows have ids."""
         super().checkpoint(stream_slice, position if self.with_ids else replace(position, names=None, untold=None))
+
+    def rest(self, stream_slice: StreamSlice, finder: Finder, members: Collection["ObjectRetriever"]) -> bool:
+        """Whether the project is not asked in this sync (`quiet`); if so, moves the positions of all `members`."""
+        names = [member.name for member in members]
+        if not self.partition_router.named or not resting(self.backlog).rests(finder.project_id, names):
+            return False
+        finder.rest()
+        for member in members:
+            member.checkpoint(stream_slice, finder.walk.finished())
+        return True
 
     def finder_of(self, stream_slice: StreamSlice, position: Any) -> Finder:
         """A finder for one read of the project, from a position on."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from source_backlog.changes.backlog import Backlog
-from source_backlog.changes.feed import PULL_REQUEST_CHANGED, PULL_REQUEST_DELETED, feed_of, head_of
+from source_backlog.changes.feed import PULL_REQUEST_CHANGED, PULL_REQUEST_DELETED, head_of
 from source_backlog.changes.paging import Unreadable, by_offset, rows_of
 from source_backlog.changes.progress import OrderedWalk
 from source_backlog.streams.finder import Finder, completed
@@ -62,7 +62,7 @@ class ChangedPullRequests(Finder):
                 there = self.backlog.look(path)
                 if there is None or any(one["id"] == repository["id"] for one in rows_of(there)):
                     raise
-        feed_of(self.backlog.space).mark(self.backlog.requester, self.project_id, self.walk)
+        self.mark()
 
     def of_repository(self, repository: Row) -> Iterator[Row]:
         """The pull requests of one repository, in the order of their numbers; raises `Unreadable` when refused."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from source_backlog.changes.backlog import Backlog
-from source_backlog.changes.feed import WIKI_CHANGED, WIKI_DELETED, feed_of, head_of
+from source_backlog.changes.feed import WIKI_CHANGED, WIKI_DELETED, head_of
 from source_backlog.changes.paging import Unreadable, by_id, rows_of
 from source_backlog.changes.progress import OrderedWalk
 from source_backlog.streams.finder import Finder
@@ -39,7 +39,7 @@ class ChangedWikis(Finder):
                 changed.append(page)
             self.walk.see(stamp)
         self.walk.settle()
-        feed_of(self.backlog.space).mark(self.backlog.requester, self.project_id, self.walk)
+        self.mark()
         yield from self.walk.in_order(changed)
 
 
