@@ -136,6 +136,14 @@ def test_a_server_that_does_not_know_the_children_is_asked_without_them_and_once
     assert not any("expand[]" in params for params in retriever.requester.asked("issues")[3:])
 
 
+def test_what_a_server_does_not_know_keeps_no_page_in_memory(backlog: Any) -> None:
+    retriever = backlog(IssueRetriever, [issue(number) for number in range(1, 351)])
+    retriever.requester.answers["issues"] = rejecting(retriever.requester.answers["issues"], "expand[]")
+    assert len(read(retriever)) == 350
+    kept = [value for value in retriever.api_budget.memory.values() if isinstance(value, BaseException)]
+    assert not kept, "an exception that is raised again holds the frames of everyone who has met it"
+
+
 def test_a_request_that_is_rejected_without_the_parameter_too_is_a_failure(backlog: Any, caplog: Any) -> None:
     retriever = backlog(IssueRetriever, [issue(1)])
     retriever.requester.answers["issues"] = rejecting(None, "expand[]", "error.number : projectId[]")

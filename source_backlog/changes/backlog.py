@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from airbyte_cdk.models import FailureType
+
 from source_backlog.api.errors import RejectedRequest
 from source_backlog.api.requester import BacklogRequester
 from source_backlog.changes.paging import by_offset, not_shown
@@ -45,15 +47,16 @@ class Backlog:
         """
         first: list[T] = []
 
-        def find_out() -> RejectedRequest | None:
+        def find_out() -> str | None:
             try:
                 first.append(ask())
             except RejectedRequest as rejected:
-                return rejected
+                return rejected.message or "rejected"
             return None
 
+        # Not the exception itself: raised again and again, it would keep the frames of all who met it, and their pages.
         if rejected := self.space.once(f"parameter {parameter}", find_out):
-            raise rejected
+            raise RejectedRequest(message=rejected, failure_type=FailureType.system_error)
         return first[0] if first else ask()
 
     def note_stuck(self, path: str) -> None:
