@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import requests
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.types import StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.errors import RejectedRequest
 from source_backlog.changes.projects import selected_projects
@@ -138,7 +140,18 @@ def test_an_administrator_also_gets_the_projects_that_it_has_not_joined(build: A
 
 
 @pytest.mark.parametrize(
-    "everything", [[APP], [], None, RejectedRequest(message="error.unknownParameter : all")], ids=str
+    "everything",
+    [
+        [APP],
+        [],
+        None,
+        RejectedRequest(message="error.unknownParameter : all"),
+        AirbyteTracedException(
+            message="Backlog answered 7 times with status 500.", failure_type=FailureType.system_error
+        ),
+        AirbyteTracedException(message="Backlog does not accept the key.", failure_type=FailureType.config_error),
+    ],
+    ids=str,
 )
 def test_where_backlog_does_not_list_all_projects_the_joined_ones_are_there(
     build: Any, fake: Any, everything: Any

@@ -89,6 +89,10 @@ def all_projects(requester: BacklogRequester, space: Space) -> list[Row]:
             body = requester.get_json("projects", {EVERYTHING: "true"}, probe=True)
         except RejectedRequest:
             return []
+        except AirbyteTracedException as error:
+            # Should the key no longer be accepted, all other requests say so.
+            LOGGER.warning(f"Backlog does not tell which projects the user has not joined. {error.message}")
+            return []
         return [project for project in rows_of(body) if project.get("id") is not None]
 
     return space.once("all projects", read)
