@@ -86,16 +86,17 @@ def lower_bound(emulator: Emulator) -> int:
 
     One for the list of projects, a page per 100 issues, the number of issues and the lists of each project, a page per
     100 comments of each issue, at least one, because nothing in an issue tells whether it has comments, and a page per
-    100 activities:
+    100 activities. Who was added to a project by name takes a list more, of each project that has a team:
 
-        1 + ceil(issues / 100) + projects + projects * lists + sum over issues max(1, ceil(comments / 100))
-          + ceil(activities / 100)
+        1 + ceil(issues / 100) + projects + projects * lists + projects with teams
+          + sum over issues max(1, ceil(comments / 100)) + ceil(activities / 100)
     """
     projects, issues = joined_projects(emulator), emulator.truth("issues")
     return (
         1
         + pages([len(issues)])
         + len(projects) * (1 + len(PROJECT_LISTS))
+        + len({row["projectId"] for row in emulator.truth("project_teams")})
         + pages(sizes(emulator.truth("issue_comments"), "issueId", [issue["id"] for issue in issues]))
         + pages([len(emulator.truth("activities"))])
     )

@@ -104,5 +104,8 @@ class ProjectRetriever(BacklogRetriever):
         """The joined projects, then the others."""
         for project in selected_projects(self.requester, self.config, self.api_budget):
             yield under(dict(project), joined=True)
+        if self.api_budget.quick:
+            # Whoever checks the connection asks for what can be read.
+            return
         for project in unjoined_projects(self.requester, self.config, self.api_budget):
             yield under(dict(project), joined=False)
