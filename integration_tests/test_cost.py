@@ -84,19 +84,19 @@ def sizes(rows: Sequence[dict[str, Any]], column: str, owners: Iterable[Any]) ->
 def lower_bound(emulator: Emulator) -> int:
     """The least number of requests that a first load of `CORE` and `PROJECT_LISTS` can cost (docs/limits-and-cost.md).
 
-    One for the list of the joined projects and one for that of all, a page per 100 issues, the number of issues and the
-    lists of each project, the members that were added by name of each project with teams, a page per 100 comments of
-    each issue, at least one, because nothing in an issue tells whether it has comments, and a page per 100 activities:
+    One for the list of projects, a page per 100 issues, the number of issues and the lists of each project, a page per
+    100 comments of each issue, at least one, because nothing in an issue tells whether it has comments, and a page per
+    100 activities. Who was added to a project by name takes a list more, of each project that has a team:
 
-        2 + ceil(issues / 100) + projects + projects * lists + projects with teams
+        1 + ceil(issues / 100) + projects + projects * lists + projects with teams
           + sum over issues max(1, ceil(comments / 100)) + ceil(activities / 100)
     """
     projects, issues = joined_projects(emulator), emulator.truth("issues")
     return (
-        2
-        + len({row["projectId"] for row in emulator.truth("project_teams")})
+        1
         + pages([len(issues)])
         + len(projects) * (1 + len(PROJECT_LISTS))
+        + len({row["projectId"] for row in emulator.truth("project_teams")})
         + pages(sizes(emulator.truth("issue_comments"), "issueId", [issue["id"] for issue in issues]))
         + pages([len(emulator.truth("activities"))])
     )

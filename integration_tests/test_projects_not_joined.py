@@ -197,3 +197,9 @@ def test_disk_usage_that_cannot_be_read_leaves_it_open() -> None:
         second = sync(emulator, ["deletions"], first.state)
         assert deleted(second) == {"OLD": "deleted_or_access_lost"}
         assert not [text for text in second.warnings() if "disk" in text.lower()]
+
+
+def test_check_counts_what_can_be_read_and_asks_for_nothing_else(emulator: Emulator) -> None:
+    output = command("check", emulator.config())
+    assert [line for line in output.logs("INFO") if "it sees 3 of the selected projects" in line]
+    assert not [request for request in emulator.requests if request.query == ALL]

@@ -105,7 +105,7 @@ class ProjectRetriever(BacklogRetriever):
         for project in selected_projects(self.requester, self.config, self.api_budget):
             yield under(dict(project), joined=True)
         if self.api_budget.quick:
-            # The connection test asks for what can be read.
+            # Whoever checks the connection asks for what can be read.
             return
         for project in unjoined_projects(self.requester, self.config, self.api_budget):
             yield under(dict(project), joined=False)
