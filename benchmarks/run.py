@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import ROOT, Cost, EmulatorProcess, best, count, messages, run
+from source_backlog.plan import Pace, Requests
 
 DLT = "dlt==1.31.0"
 DLT_VENV = ROOT / ".venv-dlt"
@@ -301,6 +302,128 @@ def reading_time(emulator: EmulatorProcess) -> float:
     return float(log[-1] - log[0])
 
 
+def under_way(log: Sequence[Mapping[str, Any]]) -> tuple[float, int, float]:
+    """Of a program's log: the share of its time in which a request was under way, the most at a time, and the
+    shortest gap between two searches once there were more than ten.
+    """
+    steps = sorted([(each["at"], 1) for each in log] + [(each["until"], -1) for each in log])
+    busy, most, now, since = 0.0, 0, 0, steps[0][0]
+    for moment, step in steps:
+        busy += (moment - since) * (now > 0)
+        now, since = now + step, moment
+        most = max(most, now)
+    searches = [each["at"] for each in log if each["category"] == "search"]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(searches)][9:]
+    return busy / (steps[-1][0] - steps[0][0]), most, min(gaps, default=math.nan)
+
+
+def politeness(bench: Bench) -> None:
+    """How many requests are under way, and for how much of the time, at 150 ms an answer."""
+    rows = []
+    # Few projects: no search waits for the second that lies between two; then many.
+    for title, projects, issues in (("few searches", 3, 150), ("many searches", 12, 60)):
+        options = (
+            "--issues",
+            str(issues if not bench.quick else 30),
+            "--projects",
+            str(projects),
+            "--latency-ms",
+            "150",
+        )
+        with EmulatorProcess(*options, "--rate-limit", "read=600,search=150") as emulator:
+
+            def note(name: str, cost: Cost, title: str = title, emulator: EmulatorProcess = emulator) -> None:
+                log = [each for each in emulator.control("GET", "requests") if each["path"].startswith("/api/")]
+                share, most, gap = under_way(log)
+                rows.append([title, name, len(log), 100 * share, most, gap, cost.refused])
+
+            note("bare loop", bench.bare(emulator, comments=True)[0])
+            for workers in (1, 4):
+                note(
+                    f"{workers} worker{'s' * (workers > 1)}", bench.connector(emulator, SOURCES, num_workers=workers)[0]
+                )
+    table(
+        "Politeness at 150 ms an answer, issues and issue_comments",
+        ["load", "program", "requests", "% of the time under way", "most under way", "shortest gap s", "429"],
+        rows,
+    )
+
+
+def minutes(log: Sequence[Mapping[str, Any]], num_workers: int) -> float:
+    """How long the requests of a log take at 200 ms an answer and the limit of a paid plan."""
+    searches = sum(each["category"] == "search" for each in log)
+    return Pace(135, 540, num_workers).seconds(Requests(searches, len(log) - searches), 0.2) / 60
+
+
+def cost(bench: Bench) -> None:
+    """What a sync costs by the number of projects: `issues`, `issue_comments` and `activities`."""
+    streams = [*SOURCES, "activities"]
+    rows: list[Sequence[Any]] = []
+
+    def note(emulator: EmulatorProcess, projects: int, kind: str, before: Path | None) -> Path:
+        made, output = bench.connector(emulator, streams, before, num_workers=8)
+        log = [each for each in emulator.control("GET", "requests") if each["path"].startswith("/api/")]
+        searches = sum(each["category"] == "search" for each in log)
+        paces = [minutes(log, workers) for workers in (1, 4)]
+        rows.append([projects, kind, searches, len(log) - searches, made.requests, *paces])
+        return bench.state(output)
+
+    for projects in (5, 20) if bench.quick else (10, 100, 1_000):
+        options = ("--issues", str(10 * projects), "--projects", str(projects), "--comments-per-issue", "1")
+        with EmulatorProcess(*options, "--virtual-dates") as emulator:
+            state = note(emulator, projects, "first load", None)
+            emulator.control("POST", "clock", advance=3_600)
+            state = note(emulator, projects, "nothing changed", state)
+            issues = emulator.control("GET", "truth/issues")
+            for issue in issues[:: max(1, len(issues) // max(1, projects // 100))][: max(1, projects // 100)]:
+                emulator.control("POST", "change/update_issue", issue=issue["id"], summary="changed")
+            emulator.control("POST", "clock", advance=3_600)
+            note(emulator, projects, "1 % of the projects changed", state)
+    table(
+        "Cost by projects",
+        ["projects", "sync", "search", "read", "all", "minutes, 1 worker", "minutes, 4 workers"],
+        rows,
+    )
+
+
+def day(bench: Bench) -> None:
+    """A day of hourly syncs on the virtual clock; in each hour some issues are changed and commented on."""
+    projects = 20 if bench.quick else 200
+    streams = [*SOURCES, "activities"]
+    options = ("--issues", str(5 * projects), "--projects", str(projects), "--virtual-dates")
+    with EmulatorProcess(*options) as emulator:
+        first, output = bench.connector(emulator, streams, num_workers=8)
+        held: dict[str, dict[int, Any]] = {"issues": {}, "issue_comments": {}}
+        numbers = []
+
+        def take(output: Path) -> Path:
+            for message in messages(output, "RECORD"):
+                if message["record"]["stream"] in held:
+                    row = message["record"]["data"]
+                    held[message["record"]["stream"]][row["id"]] = row["updated"]
+            return bench.state(output)
+
+        state = take(output)
+        late = 0
+        for hour in range(24):
+            emulator.control("POST", "clock", advance=3_600)
+            issues = emulator.control("GET", "truth/issues")
+            for number in range(5):
+                issue = issues[(hour * 97 + number * 31) % len(issues)]["id"]
+                emulator.control("POST", "change/update_issue", issue=issue, summary=f"hour {hour}")
+                emulator.control("POST", "change/add_comment", issue=issue, content=f"hour {hour}")
+            made, output = bench.connector(emulator, streams, state, num_workers=8)
+            numbers.append(made.requests)
+            state = take(output)
+            for stream, rows in held.items():
+                late += sum(rows.get(row["id"]) != row["updated"] for row in emulator.control("GET", f"truth/{stream}"))
+    table(
+        f"A day of hourly syncs, {projects} projects, 5 issues changed and commented on in each hour",
+        ["first load", "24 syncs", "least", "most", "rows not there after a sync"],
+        [[first.requests, sum(numbers), min(numbers), max(numbers), late]],
+    )
+
+
 def latency(bench: Bench) -> None:
     """`issues` and `issue_comments` from a server that takes 200 ms for each answer."""
     issues = 60 if bench.quick else 300
@@ -309,7 +432,7 @@ def latency(bench: Bench) -> None:
     with EmulatorProcess(*options) as emulator:
         loop = bench.bare(emulator, comments=True)[0].requests / reading_time(emulator)
         rows.append(["bare loop", loop * 60, 1.0])
-        for workers in (2, 4, 8, 16):
+        for workers in (1, 2, 4, 8, 16):
             cost, _ = bench.connector(emulator, SOURCES, num_workers=workers)
             pace = cost.requests / reading_time(emulator)
             rows.append([f"{workers} workers", pace * 60, pace / loop])
@@ -380,7 +503,10 @@ def startup(bench: Bench) -> None:
     table("Start-up", ["command", "CPU s", "wall s", "CPU / import", "peak MiB"], rows)
 
 
-TABLES = {made.__name__: made for made in (side_by_side, lower_bound, derived, latency, rate_limit, memory, startup)}
+TABLES = {
+    made.__name__: made
+    for made in (side_by_side, lower_bound, cost, day, derived, politeness, latency, rate_limit, memory, startup)
+}
 
 
 def main() -> None:

@@ -47,6 +47,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quirk", type=quirk, action="append", default=[], help="such as ties=random; may be repeated, see quirks.py"
     )
+    parser.add_argument("--virtual-dates", action="store_true", help="answers bear the virtual clock as their date")
     parser.add_argument("--keep-requests", type=int, default=20_000, help="how many requests the log holds")
     return parser.parse_args()
 
@@ -65,7 +66,13 @@ async def serve(options: argparse.Namespace) -> None:
     # The space is big and stays: keep the collector from walking over it again and again.
     gc.freeze()
     limits = Limits(options.rate_limit, options.window_seconds)
-    server = ControlledServer(space, limits, latency=options.latency_ms / 1000, keep_requests=options.keep_requests)
+    server = ControlledServer(
+        space,
+        limits,
+        latency=options.latency_ms / 1000,
+        keep_requests=options.keep_requests,
+        virtual_dates=options.virtual_dates,
+    )
     address = await server.start(options.host, options.port)
     print(address, flush=True)
     stopped = asyncio.Event()
