@@ -201,7 +201,7 @@ def brought() -> Iterator[tuple[str, str]]:
     with duckdb.connect(str(DATABASE), read_only=True) as connection:
         connection.execute(f"ATTACH '{EARLIER}' AS earlier (READ_ONLY)")
         for table, expression in shown.items():
-            row = "SELECT * EXCLUDE (_airbyte_raw_id, _airbyte_extracted_at)"
+            row = "SELECT * EXCLUDE (_airbyte_extracted_at)"
             query = f"SELECT {expression} FROM ({row} FROM {table} EXCEPT {row} FROM earlier.{table}) ORDER BY 1"
             for (text,) in connection.execute(query).fetchall():
                 yield table, text
