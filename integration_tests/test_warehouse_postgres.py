@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def test_hostile_values_arrive_or_are_named(
 ) -> None:
     one, two, three = emulator.space.project("WEB").issues[:3]
     one.summary, one.description = "zero \x00 byte", ""
-    two.actual_hours = 2**63 + 5
+    one.actual_hours, two.actual_hours, three.actual_hours = 9876543210.12, 2**63 + 5, 1e30
     three.description = "x" * (40 * 2**20)
     emulator.space.advance(60)
     command = Command(
@@ -90,9 +91,11 @@ def test_hostile_values_arrive_or_are_named(
     assert held.keys() == {row["id"] for row in emulator.truth("issues")}
     assert held[one.id]["summary"] == "zero \ufffd byte"
     assert held[one.id]["description"] == "", "an empty text is not null"
-    assert held[two.id]["actualhours"] is None
+    assert held[one.id]["actualhours"] == Decimal("9876543210.12")
+    assert held[two.id]["actualhours"] == 2**63 + 5
+    assert held[three.id]["actualhours"] is None
     assert len(held[three.id]["description"]) == 40 * 2**20
-    assert f"issues: actualHours of id {two.id} is no value of its type" in errors
+    assert f"issues: actualHours of id {three.id} is no value of its type" in errors
     assert errors.count(f"summary of id {one.id}") == 1
 
 
