@@ -81,7 +81,7 @@ clean: ## Remove what the other commands have written, except backlog.duckdb
 $(INSTALLED): pyproject.toml constraints.txt .ci/make-venv
 	@.ci/make-venv $(VENV)
 	@: > $(LOG)
-	@echo "Installing the connector, PyAirbyte and the test tools into $(VENV) (about 200 packages, a minute or more)"
+	@echo "Installing the connector, dlt and the test tools into $(VENV) (about 250 packages, a minute or more)"
 	@{ $(PYTHON) -m pip install --progress-bar off --constraint constraints.txt --editable '.[test,warehouse,demo]' \
 		2>>$(LOG) | tee -a $(LOG) | $(DOTS); } \
 		|| { tail -n 60 $(LOG) >&2; echo "pip failed; the whole log is $(LOG)" >&2; exit 1; }

@@ -13,7 +13,7 @@ import pytest
 
 from integration_tests.emulator import Emulator
 from integration_tests.harness import FILES_OF, catalog_streams, joined_projects, sync
-from source_backlog.sync.command import SUGGESTED_STREAMS
+from source_backlog.selection import SUGGESTED_STREAMS
 from unit_tests.test_docs import ROOT, code, documented, table
 
 LIMITS = ROOT / "docs" / "limits-and-cost.md"

@@ -105,7 +105,7 @@ def test_progress_that_nobody_reads_is_no_reason_to_stop() -> None:
     script = (
         "from source_backlog.sync.progress import Progress\n"
         "progress = Progress()\n"
-        "progress.start('a database')\n"
+        "progress.start('a space', 'a database')\n"
         "progress.phase('reading', ['issues'])\n"
         "progress.summary({'issues': 3})\n"
         "progress.last_word('the end')\n"

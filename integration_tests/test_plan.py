@@ -9,10 +9,15 @@ from integration_tests.emulator import Emulator
 from integration_tests.harness import Sync, sync
 from source_backlog import SourceBacklog
 from source_backlog.changes.backlog import Backlog
-from source_backlog.plan import SUGGESTED, Plan, lines, plan
+from source_backlog.plan import Plan, lines, plan
+from source_backlog.selection import SUGGESTED_STREAMS
 
 SEARCH = "search"
-SELECTIONS = [["issues", "issue_comments", "activities"], list(SUGGESTED), [*SUGGESTED, "issue_comments"]]
+SELECTIONS = [
+    ["issues", "issue_comments", "activities"],
+    list(SUGGESTED_STREAMS),
+    [*SUGGESTED_STREAMS, "issue_comments"],
+]
 
 
 def planned(emulator: Emulator, streams: list[str], **options: object) -> Plan:
@@ -64,7 +69,7 @@ def test_check_says_what_a_sync_will_cost() -> None:
     with Emulator(seed=2, projects=3, issues=60, rate_limit={"read": 600, "search": 150}) as emulator:
         output = command("check", emulator.config())
         said = output.logs("INFO")
-        expected = list(lines(planned(emulator, [*SUGGESTED, "issue_comments"])))
+        expected = list(lines(planned(emulator, [*SUGGESTED_STREAMS, "issue_comments"])))
     assert output.connection[0] == "SUCCEEDED"
     assert [line for line in said if line in expected] == expected
     assert any(line.startswith("There are 56 issues in 4 projects") for line in said)

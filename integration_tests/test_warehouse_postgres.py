@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +12,37 @@ import pytest
 from integration_tests.emulator import Emulator
 from integration_tests.warehouse import STREAMS, Command, live_through, needs
 
-needs("airbyte", "PyAirbyte (the extra `warehouse`) is not installed")
-pytest.importorskip("psycopg2", reason="psycopg2 comes with PyAirbyte")
+needs("dlt", "dlt (the extra `postgres`) is not installed")
+psycopg2 = pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
 
 from integration_tests.postgresql import PASSWORD, postgresql, query  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
+# Of a second user: without a blank, rows go another way into the database.
+FAST = "p@ss/w:rd%41?#"
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[dict[str, Any]]:
     with postgresql() as server:
+        query(server, f"CREATE ROLE fast SUPERUSER LOGIN PASSWORD '{FAST}'")
         yield server
 
 
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with Emulator(seed=6, projects=1, issues=10) as running:
+        yield running
+
+
+def to(server: dict[str, Any], schema: str, user: str = "loader") -> str:
+    return f"postgresql://{user}@127.0.0.1:{server['port']}/warehouse?schema={schema}"
+
+
 def test_a_space_with_a_life_in_postgresql(server: dict[str, Any], tmp_path: Path) -> None:
-    to = f"postgresql://loader@127.0.0.1:{server['port']}/warehouse?schema=backlog"
     with Emulator(seed=3, projects=2, issues=40) as emulator:
-        command = Command(emulator, tmp_path, to, PGPASSWORD=PASSWORD)
+        command = Command(emulator, tmp_path, to(server, "backlog", "fast"), PGPASSWORD=FAST)
         compared = live_through(
             command,
             lambda name: query(server, f"SELECT * FROM backlog.{name}"),
@@ -42,6 +56,8 @@ def test_a_space_with_a_life_in_postgresql(server: dict[str, Any], tmp_path: Pat
     for table in ("project_users", "issues"):
         granted = query(server, f"SELECT has_table_privilege('analyst', 'backlog.{table}', 'SELECT') AS granted")
         assert granted == [{"granted": True}]
+        left = query(server, f"SELECT count(*) AS rows FROM backlog_staging.{table}")
+        assert left == [{"rows": 0}], "rows were left in the staging tables"
     assert query(server, "SELECT count(*) AS rows FROM backlog.members")[0]["rows"] == compared["project_users"]
     assert set(compared) == set(STREAMS) - {"deletions"}
     assert query(server, "SELECT count(*) AS nulls FROM backlog.issues WHERE assignee IS NULL")[0]["nulls"] > 0
@@ -53,10 +69,85 @@ def test_a_space_with_a_life_in_postgresql(server: dict[str, Any], tmp_path: Pat
     assert found == [{"data_type": "timestamp without time zone"}]
 
 
-def test_a_wrong_password_is_for_the_user_to_mend(server: dict[str, Any], tmp_path: Path) -> None:
-    to = f"postgresql://loader@127.0.0.1:{server['port']}/warehouse"
-    with Emulator(seed=6, projects=1, issues=10) as emulator:
-        _, errors = Command(emulator, tmp_path, to, PGPASSWORD="wrong-secret").run(status=2)
-    assert "password authentication failed" in errors
-    assert "wrong-secret" not in errors
-    assert "Traceback" not in errors
+@pytest.mark.parametrize(("user", "password"), [("fast", FAST), ("loader", PASSWORD)])
+def test_hostile_values_arrive_or_are_named(
+    server: dict[str, Any], emulator: Emulator, tmp_path: Path, user: str, password: str
+) -> None:
+    one, two, three = emulator.space.project("WEB").issues[:3]
+    one.summary, one.description = "zero \x00 byte", ""
+    one.actual_hours, two.actual_hours, three.actual_hours = 9876543210.12, 2**63 + 5, 1e30
+    three.description = "x" * (40 * 2**20)
+    emulator.space.advance(60)
+    command = Command(
+        emulator,
+        tmp_path,
+        to(server, f"hostile_{user}", user),
+        streams=["issues", "users", "projects"],
+        PGPASSWORD=password,
+    )
+    _, errors = command.run()
+    rows = query(server, f"SELECT id, summary, description, actualhours FROM hostile_{user}.issues")
+    held = {row["id"]: row for row in rows}
+    assert held.keys() == {row["id"] for row in emulator.truth("issues")}
+    assert held[one.id]["summary"] == "zero \ufffd byte"
+    assert held[one.id]["description"] == "", "an empty text is not null"
+    assert held[one.id]["actualhours"] == Decimal("9876543210.12")
+    assert held[two.id]["actualhours"] == 2**63 + 5
+    assert held[three.id]["actualhours"] is None
+    assert len(held[three.id]["description"]) == 40 * 2**20
+    assert f"issues: actualHours of id {three.id} is no value of its type" in errors
+    assert errors.count(f"summary of id {one.id}") == 1
+
+
+def test_a_second_run_ends_at_once(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:
+    emulator.faults.add(r"^/api/v2/issues$", kind="hang", times=None)
+    command = Command(emulator, tmp_path, to(server, "alone"), PGPASSWORD=PASSWORD)
+    first = command.started(requests=8)
+    _, errors = command.run(status=1)
+    assert "Another run of backlog-sync writes to" in errors
+    first.send(9)
+    first.wait()
+
+
+def test_the_database_closes_the_connection(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:
+    execute(server, "CREATE DATABASE fragile")
+    emulator.faults.add(r"^/api/v2/issues$", kind="slow", seconds=2)
+    address = to(server, "gone").replace("/warehouse", "/fragile")
+    command = Command(emulator, tmp_path, address, PGPASSWORD=PASSWORD, streams=["issues", "users"])
+    run = command.started(requests=6)
+    execute(server, "ALTER DATABASE fragile ALLOW_CONNECTIONS false")
+    execute(server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fragile'")
+    assert run.wait() == 1
+    assert run.said().splitlines()[-1] == "backlog-sync: The database cannot be reached. Try again later."
+    execute(server, "ALTER DATABASE fragile ALLOW_CONNECTIONS true")
+    command.run()
+
+
+def test_missing_rights_are_for_the_user_to_mend(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:
+    execute(server, "CREATE ROLE guest LOGIN PASSWORD 'guest'")
+    command = Command(emulator, tmp_path, to(server, "mine", "guest"), PGPASSWORD="guest", streams=["users"])
+    _, errors = command.run(status=2)
+    assert "may not do what is needed" in errors.splitlines()[-1]
+    assert "CREATE SCHEMA" not in errors
+
+
+def test_a_wrong_password_is_for_the_user_to_mend(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:
+    _, errors = Command(emulator, tmp_path, to(server, "backlog"), PGPASSWORD="wrong-secret").run(status=2)
+    assert errors == "backlog-sync: The database refuses the login: check the user and the password or key.\n"
+
+
+def test_the_password_may_stand_in_pgpass(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:
+    command = Command(emulator, tmp_path, to(server, "pass"), streams=["users"])
+    escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
+    (tmp_path / "home" / ".pgpass").write_text(f"127.0.0.1:*:*:loader:{escaped}\n", encoding="utf-8")
+    (tmp_path / "home" / ".pgpass").chmod(0o600)
+    command.run()
+    assert len(query(server, "SELECT id FROM pass.users")) == len(emulator.truth("users"))
+
+
+def execute(server: dict[str, Any], statement: str) -> None:
+    """Run a statement that no transaction may hold."""
+    connection = psycopg2.connect(**server)
+    connection.autocommit = True
+    connection.cursor().execute(statement)
+    connection.close()

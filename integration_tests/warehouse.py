@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -41,6 +45,8 @@ STREAMS = (
     "versions",
     "wikis",
 )
+# In which a run is killed: see `sync_runs`.
+PHASES = ("extract", "normalize", "merge", "complete")
 HOUR = 3600
 PATIENCE_SECONDS = 240
 
@@ -56,71 +62,110 @@ def needs(distribution: str, reason: str) -> None:
         pytest.skip(reason, allow_module_level=True)
 
 
+@cache
+def _runs() -> subprocess.Popen[str]:
+    """The process that all runs of this worker of pytest are forked from: what they import takes seconds."""
+    # What the command sets before it imports dlt.
+    environment = os.environ | {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
+    program = [sys.executable, "-m", "integration_tests.sync_runs"]
+    process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    atexit.register(process.kill)
+    return process
+
+
+def _asked(order: dict[str, Any]) -> int:
+    process = _runs()
+    assert process.stdin and process.stdout
+    process.stdin.write(json.dumps(order) + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    assert answer, "the process that runs are forked from has ended"
+    return int(json.loads(answer))
+
+
+@dataclass
+class Run:
+    """A run of the command: its process, and where its output goes."""
+
+    process: int
+    output: Path
+    errors: Path
+
+    def said(self) -> str:
+        """What it has said on standard error so far."""
+        return self.errors.read_text(encoding="utf-8") if self.errors.exists() else ""
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended; negative: the signal that has ended it."""
+        return _asked({"wait": self.process})
+
+    def send(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.process, number)
+
+
 class Command:
-    """`backlog-sync` of `emulator` into `to`, as a process of its own."""
+    """`backlog-sync` of `emulator` into `to`, each run a process of its own."""
 
     def __init__(
-        self,
-        emulator: Emulator,
-        folder: Path,
-        to: str,
-        *,
-        program: Iterable[str] = (),
-        streams: Iterable[str] = STREAMS,
-        **environment: str,
+        self, emulator: Emulator, folder: Path, to: str, *, streams: Iterable[str] = STREAMS, **environment: str
     ) -> None:
         self.emulator, self.to, self.streams = emulator, to, ",".join(streams)
-        self.program = list(program) or [str(Path(sys.executable).with_name("backlog-sync"))]
         self.config = folder / "config.json"
         self.config.write_text(json.dumps(emulator.config()), encoding="utf-8")
-        self.environment = os.environ | {"NO_PROXY": "127.0.0.1", "TMPDIR": str(folder)} | environment
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir(exist_ok=True)
+        home = folder / "home"
+        home.mkdir(exist_ok=True)
+        self.environment = os.environ | {"NO_PROXY": "127.0.0.1", "TMPDIR": str(self.temporary), "HOME": str(home)}
+        self.environment |= environment
+        self._logs = Path(tempfile.mkdtemp(prefix="backlog-sync-test-"))
+        self._count = 0
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
-        """The running command, in a process group with its connector."""
-        return subprocess.Popen(
-            [*self.program, "--config", str(self.config), "--to", self.to, "--streams", self.streams, *options],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+    def start(self, *options: str, kill: str | None = None, checkpoint: float | None = None) -> Run:
+        """A run that goes on while the test does."""
+        self._count += 1
+        output, errors = self._logs / f"{self._count}.out", self._logs / f"{self._count}.err"
+        order = {
+            "arguments": ["--config", str(self.config), "--to", self.to, "--streams", self.streams, *options],
+            "environment": self.environment,
+            "output": str(output),
+            "errors": str(errors),
+            "kill": kill,
+            "checkpoint": checkpoint,
+        }
+        return Run(_asked(order), output, errors)
 
-    def run(self, *options: str, status: int = 0) -> tuple[str, str]:
+    def run(self, *options: str, status: int = 0, checkpoint: float | None = None) -> tuple[str, str]:
         """Standard output and error of the finished command, which ends with `status`."""
-        process = self.start(*options)
-        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
-        assert process.returncode == status, f"exit status {process.returncode}\n{output}\n{errors}"
+        run = self.start(*options, checkpoint=checkpoint)
+        ended = run.wait()
+        output, errors = run.output.read_text(encoding="utf-8"), run.said()
+        assert ended == status, f"exit status {ended}\n{output}\n{errors}"
+        assert "Traceback" not in errors
         return output, errors
 
     def killed_while_reading(self, requests: int) -> None:
-        """SIGKILL to the command and its connector when they have sent `requests` more requests."""
+        """SIGKILL to the command when it has sent `requests` more requests."""
+        run = self.started(requests)
+        run.send(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+
+    def killed(self, phase: str) -> None:
+        """SIGKILL to the command in a phase of its load."""
+        run = self.start(kill=phase)
+        ended = run.wait()
+        assert ended == -signal.SIGKILL, f"exit status {ended}\n{run.said()}"
+
+    def started(self, requests: int) -> Run:
+        """A run that has sent `requests` requests."""
         before = len(self.emulator.requests)
-        process = self.start()
+        run = self.start()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while len(self.emulator.requests) < before + requests:
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline, "the command reads nothing"
+            assert time.monotonic() < deadline, run.said()
             time.sleep(0.01)
-        self._kill(process)
-
-    def killed_while_writing(self, seconds: float) -> None:
-        """SIGKILL to the command `seconds` after it has begun to write."""
-        process = self.start()
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.rstrip().endswith("Writing"):
-                break
-        else:
-            raise AssertionError("the command has ended before it wrote")
-        time.sleep(seconds)
-        assert process.poll() is None, "the command was faster than the test: it has written everything"
-        self._kill(process)
-
-    @staticmethod
-    def _kill(process: subprocess.Popen[str]) -> None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=PATIENCE_SECONDS)
+        return run
 
 
 def change(emulator: Emulator) -> None:
@@ -188,30 +233,27 @@ def _value(value: Any, kind: Mapping[str, Any]) -> Any:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     if kind.get("format") == "date":
-        return str(value)[:10]
+        return date.fromisoformat(value) if isinstance(value, str) else value
     return float(value) if "number" in types else value
 
 
 def live_through(
-    command: Command,
-    table: Table,
-    between: Callable[[], None] = lambda: None,
-    *,
-    killed_while_writing: bool = True,
+    command: Command, table: Table, between: Callable[[], None] = lambda: None, *, phases: Iterable[str] = PHASES
 ) -> dict[str, int]:
-    """First load, changes, second load, each killed once before it succeeds; the tables equal the space each time.
+    """First load, changes, second load, each killed in all phases before it succeeds; the tables equal the space then.
 
     `between` is called when the first load is complete.
     """
     command.killed_while_reading(requests=20)
+    for phase in phases:
+        command.killed(phase)
     command.run()
     compare(command.emulator, table)
     between()
     change(command.emulator)
-    if killed_while_writing:
-        command.killed_while_writing(seconds=0.3)
-    else:
-        command.killed_while_reading(requests=5)
+    command.killed_while_reading(requests=5)
+    for phase in phases:
+        command.killed(phase)
     before = len(command.emulator.requests)
     output, _ = command.run()
     assert "Requests: " in output

@@ -19,24 +19,6 @@ from source_backlog.changes.projects import selected_projects
 from source_backlog.space import streams_by_endpoint
 from source_backlog.values import Row, day_before
 
-# What most connections select, as in metadata.yaml.
-SUGGESTED = (
-    "activities",
-    "categories",
-    "custom_fields",
-    "deletions",
-    "issue_types",
-    "issues",
-    "priorities",
-    "project_users",
-    "projects",
-    "resolutions",
-    "space",
-    "statuses",
-    "users",
-    "versions",
-)
-
 # One request for `/issues/count` names so many projects.
 PROJECTS_PER_COUNT = 100
 # "Pull request deleted or merged": `deletions` asks which of the two.

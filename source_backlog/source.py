@@ -39,7 +39,8 @@ from source_backlog.columns import DateColumns, date_columns
 from source_backlog.config import NormaliseDomain, check_config
 from source_backlog.disk import MAKE_ROOM, of_the_disk_in
 from source_backlog.left_out import CONTENTS, RIGHTS, left_out_of
-from source_backlog.plan import SUGGESTED, lines, plan
+from source_backlog.plan import lines, plan
+from source_backlog.selection import SUGGESTED_STREAMS
 from source_backlog.space import Space, readers_of, streams_by_endpoint
 
 # roleType of a user: https://developer.nulab.com/docs/backlog/api/2/get-user-list
@@ -148,6 +149,14 @@ class SourceBacklog(YamlDeclarativeSource):
             self._discovering = False
             left_out_of(self.space).report()
 
+    def catalog_of(self, names: Collection[str]) -> AirbyteCatalog:
+        """The catalog of the named streams alone, in a part of the time that all of them take."""
+        self._only = names
+        try:
+            return self.discover(LOGGER, self.config)
+        finally:
+            self._only = None
+
     def read(
         self,
         logger: logging.Logger,
@@ -223,17 +232,26 @@ class SourceBacklog(YamlDeclarativeSource):
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the space answers the key, in one clean sentence if it does not."""
-        self._checking, self._only = True, ("myself", "space", "projects")
         try:
-            self._introduce()
+            self.introduce()
+            for line in self._plan():
+                LOGGER.info(line)
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
-        finally:
-            self._checking, self._only = False, None
         return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
-    def _introduce(self) -> None:
-        """Log whose key it is and what it can see; raises `AirbyteTracedException` when it can see nothing."""
+    def introduce(self) -> Mapping[str, Any]:
+        """Log whose key it is and what it can see; returns the space.
+
+        Raises `AirbyteTracedException` when it can see nothing, or cannot be asked.
+        """
+        self._checking, self._only = True, ("myself", "space", "projects")
+        try:
+            return self._introduction()
+        finally:
+            self._checking, self._only = False, None
+
+    def _introduction(self) -> Mapping[str, Any]:
         streams = {stream.name: stream for stream in self.streams(self.config)}
 
         def rows(name: str) -> list[Mapping[str, Any]]:
@@ -256,14 +274,13 @@ class SourceBacklog(YamlDeclarativeSource):
         )
         for line in not_for(role, self.resolved_manifest["streams"]):
             LOGGER.info(line)
-        for line in self._plan():
-            LOGGER.info(line)
+        return space
 
     def _plan(self) -> Iterable[str]:
         """What a sync of the suggested streams would cost; nothing when Backlog does not tell: it is no fault."""
         backlog = Backlog(self.config, self.space.requester, self.space, "check")
         try:
-            made = plan(backlog, self.resolved_manifest["streams"], [*SUGGESTED, "issue_comments"])
+            made = plan(backlog, self.resolved_manifest["streams"], [*SUGGESTED_STREAMS, "issue_comments"])
         except AirbyteTracedException as error:
             return [f"What a sync will cost could not be told: {filter_secrets(str(error.message))}"]
         return lines(made)

@@ -1,18 +1,10 @@
 """The arithmetic of a plan: rows by their ids, and time by the pace."""
 
-from pathlib import Path
-
 import pytest
-import yaml
 
-from source_backlog.plan import SUGGESTED, Pace, Requests, Size, duration, estimated
+from source_backlog.plan import Pace, Requests, Size, duration, estimated
 
 SERIAL = Pace(search=135, read=540, num_workers=1)
-
-
-def test_the_suggested_streams_are_those_of_the_metadata() -> None:
-    metadata = yaml.safe_load((Path(__file__).parents[1] / "metadata.yaml").read_text())
-    assert list(SUGGESTED) == metadata["data"]["suggestedStreams"]["streams"]
 
 
 def test_few_rows_are_counted_and_many_estimated_by_the_distance_of_their_ids() -> None:

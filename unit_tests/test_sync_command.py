@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from source_backlog.sync import main
-from source_backlog.sync.command import SUGGESTED_STREAMS, config_of
+from source_backlog import SourceBacklog
+from source_backlog.selection import SUGGESTED_STREAMS
+from source_backlog.sync import destinations, main
+from source_backlog.sync.command import config_of
 from source_backlog.sync.destinations import destination_of
-from source_backlog.sync.errors import USAGE, SyncError
+from source_backlog.sync.errors import FAILED, USAGE, SyncError, explained
+from source_backlog.sync.first_words import all_streams, selected_streams
 from source_backlog.sync.progress import Progress
 
 KEY = {"SNOWFLAKE_PRIVATE_KEY_PATH": "key.p8"}
 SNOWFLAKE = "snowflake://LOADER@org-account/RAW/BACKLOG?warehouse=LOADING&role=BACKLOG_LOADER"
 
 
-@pytest.mark.parametrize(
-    ("url", "variable"),
-    [
-        ("postgresql://me:secret@host/db", "PGPASSWORD"),
-        ("postgresql://me@host/db?password=secret", "PGPASSWORD"),
-        ("snowflake://me:secret@account/db/schema?warehouse=w&role=r", "SNOWFLAKE_PASSWORD"),
-    ],
-)
-def test_a_password_on_the_command_line_is_refused(
-    url: str, variable: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is missing, but where a test says so."""
+    monkeypatch.setattr(destinations, "_is_there", lambda module: True)
+
+
+@pytest.fixture
+def backlog(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKLOG_DOMAIN", "example.backlog.jp")
     monkeypatch.setenv("BACKLOG_API_KEY", "key")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:secret@host/db",
+        "postgresql://me@host/db?password=secret",
+        "postgresql://me:se/cret@host/db",
+        "postgresql://me:se#cret@host/db",
+        "postgresql://me:se?cret@host/db",
+        "snowflake://me:secret@account/db/schema?warehouse=w&role=r",
+        "clickhouse://me:secret@host/db",
+    ],
+)
+def test_a_password_on_the_command_line_is_refused(url: str, backlog: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--to", url]) == USAGE
     shown = capsys.readouterr().err
-    assert variable in shown
-    assert "secret" not in shown
+    assert "PGPASSWORD or SNOWFLAKE_PASSWORD" in shown
+    assert "cret" not in shown
 
 
 @pytest.mark.parametrize(
@@ -44,37 +61,52 @@ def test_a_password_on_the_command_line_is_refused(
     [
         "mysql://me@host/db",
         "backlog.duckdb",
+        "duckdb",
         "duckdb://",
         "duckdb://host/file",
+        "duckdb:///no/such/folder/backlog.duckdb",
         "postgresql://host/db",
         "postgresql://me@host",
+        "postgresql://me@host:port/db",
+        "postgresql://me@host:99999/db",
         "postgresql://me@host/db?sslmode=require",
+        "postgresql://me@host/db?schema=Backlog",
+        "postgresql://me@host/db?schema=raw-backlog",
+        "postgresql://me@host/db?schema=課題",
         "snowflake://me@account/db/schema",
         "snowflake://me@account?warehouse=w&role=r",
+        "file:///no/such/folder",
+        "s3://",
+        "s3://bucket/folder?format=csv",
     ],
 )
-def test_what_names_no_database_is_refused(url: str) -> None:
+def test_what_cannot_be_written_to_is_refused(url: str) -> None:
     with pytest.raises(SyncError) as error:
-        destination_of(url, KEY)
+        destination_of(url, environment=KEY)
     assert error.value.status == USAGE
+    assert "me@h" not in str(error.value)
 
 
 def test_duckdb() -> None:
-    assert destination_of("duckdb:///backlog.duckdb", {}).settings["db_path"] == "backlog.duckdb"
-    assert destination_of("duckdb:////data/backlog.duckdb", {}).settings["db_path"] == "/data/backlog.duckdb"
+    destination = destination_of("duckdb:///backlog.duckdb", environment={})
+    assert (destination.settings, destination.dataset) == ({"path": "backlog.duckdb"}, "main")
+    assert destination_of("duckdb:////tmp/backlog.duckdb", "other", {}).settings["path"] == "/tmp/backlog.duckdb"
+    assert destination_of("duckdb:////tmp/backlog.duckdb", "other", {}).dataset == "other"
 
 
 def test_postgresql() -> None:
-    destination = destination_of("postgresql://me@db.example.com/sales?schema=raw", {"PGPASSWORD": "p@ss/w:rd"})
+    destination = destination_of("postgresql://me@db.example.com/sales?schema=raw", None, {"PGPASSWORD": "p@ss/w:rd"})
     assert destination.settings == {
         "host": "db.example.com",
         "port": 5432,
         "database": "sales",
         "username": "me",
-        "password": "p%40ss%2Fw%3Ard",
-        "schema_name": "raw",
+        "password": "p@ss/w:rd",
     }
+    assert destination.dataset == "raw"
+    assert destination.takes_arrow
     assert "p@ss" not in repr(destination)
+    assert not destination_of("postgresql://me@db/sales", None, {"PGPASSWORD": "a b"}).takes_arrow
 
 
 @pytest.mark.parametrize(
@@ -89,11 +121,12 @@ def test_postgresql() -> None:
     ],
 )
 def test_snowflake(environment: dict[str, str], settings: dict[str, str]) -> None:
-    assert destination_of(SNOWFLAKE, environment).settings == {
-        "account": "org-account",
+    destination = destination_of(SNOWFLAKE, None, environment)
+    assert destination.dataset == "backlog"
+    assert destination.settings == {
+        "host": "org-account",
         "username": "LOADER",
         "database": "RAW",
-        "schema_name": "BACKLOG",
         "warehouse": "LOADING",
         "role": "BACKLOG_LOADER",
         **settings,
@@ -103,7 +136,26 @@ def test_snowflake(environment: dict[str, str], settings: dict[str, str]) -> Non
 @pytest.mark.parametrize("environment", [{}, KEY | {"SNOWFLAKE_PASSWORD": "p"}])
 def test_snowflake_wants_one_way_to_log_in(environment: dict[str, str]) -> None:
     with pytest.raises(SyncError, match="SNOWFLAKE_PRIVATE_KEY_PATH"):
-        destination_of(SNOWFLAKE, environment)
+        destination_of(SNOWFLAKE, None, environment)
+
+
+def test_files_and_what_dlt_is_configured_for(tmp_path: Path) -> None:
+    folder = destination_of(f"file://{tmp_path}?format=jsonl", "one")
+    assert (folder.kind, folder.settings["bucket_url"], folder.file_format) == (
+        "filesystem",
+        f"file://{tmp_path}",
+        "jsonl",
+    )
+    assert destination_of("s3://bucket/a/b").settings == {"bucket_url": "s3://bucket/a/b"}
+    assert destination_of("bigquery", "raw").dataset == "raw"
+
+
+def test_what_is_missing_is_said_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, backlog: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(destinations, "_is_there", lambda module: module != "pyodbc")
+    assert main(["--to", "mssql"]) == USAGE
+    assert "pip install 'airbyte-source-backlog[mssql]'" in capsys.readouterr().err
 
 
 def test_the_environment_fills_what_the_config_leaves_out(tmp_path: Path) -> None:
@@ -128,14 +180,49 @@ def test_a_config_that_cannot_be_used_is_named(tmp_path: Path, content: str | No
     assert error.value.status == USAGE
 
 
-def test_without_pyairbyte_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setenv("BACKLOG_DOMAIN", "example.backlog.jp")
-    monkeypatch.setenv("BACKLOG_API_KEY", "key")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert main(["--to", f"duckdb:///{tmp_path}/backlog.duckdb"]) == USAGE
-    assert "pip install 'airbyte-source-backlog[warehouse]'" in capsys.readouterr().err
+def test_streams_are_known_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert selected_streams(["users"], False) == ["users"]
+    assert selected_streams(None, False) == list(SUGGESTED_STREAMS)
+    for name in ("nothing", "issue_attachment_files"):
+        with pytest.raises(SyncError, match=name):
+            selected_streams([name], False)
+    assert main(["--list-streams"]) == 0
+    assert capsys.readouterr().out.splitlines() == all_streams()
+
+
+def test_all_streams_are_those_of_the_manifest_without_files() -> None:
+    config = {"domain": "acme.backlog.jp", "credentials": {"auth_type": "api_key", "api_key": "key"}}
+    streams = SourceBacklog(config=config).resolved_manifest["streams"]
+    files = {stream["name"] for stream in streams if "download" in stream["$parameters"]}
+    assert files
+    assert all_streams() == sorted({stream["name"] for stream in streams} - files)
+
+
+def test_the_first_words_wait_for_nothing_heavy() -> None:
+    """What takes seconds to import is not imported for what can be said at once."""
+    code = "import sys, source_backlog.sync; print({'airbyte_cdk', 'dlt', 'pyarrow', 'duckdb'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "meaning"),
+    [
+        ('Could not set lock on file "x"', FAILED, "in use by another process"),
+        ("permission denied for database warehouse\nLINE 1: CREATE SCHEMA", USAGE, "may not do what is needed"),
+        ("could not extend file: No space left on device", USAGE, "disk of the database is full"),
+        ("server closed the connection unexpectedly", FAILED, "has closed the connection"),
+        ("terminating connection due to administrator command", FAILED, "has closed the connection"),
+        ("connection to server at x failed: Connection refused", FAILED, "cannot be reached"),
+        ("odd, see https://example.com/errors/1\nINSERT INTO a", FAILED, "odd, see"),
+    ],
+)
+def test_what_a_database_says_becomes_a_sentence(said: str, status: int, meaning: str) -> None:
+    outer = RuntimeError("Pipeline execution failed at `step=load` with SELECT 1")
+    outer.__cause__ = ValueError(said)
+    problem = explained(outer)
+    assert meaning in str(problem)
+    assert problem.status == status
+    assert not any(word in str(problem) for word in ("https://", "SELECT", "INSERT", "CREATE SCHEMA"))
 
 
 def test_the_suggested_streams_are_those_of_the_metadata() -> None:
@@ -152,7 +239,7 @@ class Terminal(io.StringIO):
 def test_a_terminal_gets_a_live_line_and_a_log_plain_lines(live: bool) -> None:
     errors, output = Terminal() if live else io.StringIO(), io.StringIO()
     progress = Progress(errors, output)
-    progress.start("backlog.duckdb")
+    progress.start("acme.backlog.jp", "backlog.duckdb")
     progress.phase("reading", ["issues"])
     for _ in range(1234):
         progress.record("issues")
@@ -164,9 +251,11 @@ def test_a_terminal_gets_a_live_line_and_a_log_plain_lines(live: bool) -> None:
     progress.finished("issues")
     progress.summary({"issues": 2000})
     assert ("\x1b[K" in errors.getvalue()) == live
+    assert bool(re.match(r"\d{4}-\d\d-\d\d \d\d:", errors.getvalue())) != live, "a log has dates"
     assert "Syncing stream" not in errors.getvalue()
     shown = output.getvalue()
-    assert "1,234       2,000" in shown
+    assert "     2,000  1,234 read\n" in shown
+    assert "from acme.backlog.jp to backlog.duckdb" in shown
     assert "Requests: 5 read, 2 search" in shown
-    assert "Skipped:\n  wikis: skipped WEB, because its wiki is switched off." in shown
+    assert "Skipped or worth knowing:\n  wikis: skipped WEB, because its wiki is switched off." in shown
     assert "\x1b" not in shown

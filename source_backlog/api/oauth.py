@@ -32,6 +32,25 @@ LIFETIME_SECONDS = 3600
 _RENEWAL = threading.RLock()
 
 
+class TokenStore:
+    """Where new tokens go: to the platform, in a CONTROL message. `ConfigFile` is another such place."""
+
+    def prepare(self) -> None:
+        """Raise `AirbyteTracedException` if a new token could not be kept, while the old one still lives."""
+
+    def keep(self, config: Mapping[str, Any]) -> None:
+        """Keep the tokens of `config`, before they are used."""
+        emit_configuration_as_airbyte_control_message(dict(config))
+
+
+_STORES = [TokenStore()]
+
+
+def keep_tokens_in(store: TokenStore) -> None:
+    """Have new tokens of this process kept in `store` from now on."""
+    _STORES[0] = store
+
+
 @dataclass
 class RotatingTokens(DeclarativeAuthenticator):
     """Bearer tokens whose refresh token changes at every use.
@@ -79,6 +98,7 @@ class RotatingTokens(DeclarativeAuthenticator):
         return expiry is not None and expiry <= (datetime.now(UTC) + MARGIN).strftime(STAMP)
 
     def _renew(self) -> None:
+        _STORES[0].prepare()
         granted = self._ask()
         lifetime = granted.get("expires_in")
         seconds = lifetime if type(lifetime) is int and 0 < lifetime < 10**9 else LIFETIME_SECONDS
@@ -89,7 +109,7 @@ class RotatingTokens(DeclarativeAuthenticator):
             add_to_secrets(secret)
         expiry = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime(STAMP)
         self._credentials.update({**stored, "token_expiry_date": expiry})
-        emit_configuration_as_airbyte_control_message(dict(self.config))
+        _STORES[0].keep(self.config)
 
     def _ask(self) -> Mapping[str, Any]:
         host = str(self.config["domain"])

@@ -1,5 +1,5 @@
-"""The command `backlog-sync`: from Backlog into DuckDB, PostgreSQL or Snowflake, on PyAirbyte, without a platform."""
+"""The command `backlog-sync`: from Backlog into a database or files, on dlt, without a platform."""
 
-from source_backlog.sync.command import main
+from source_backlog.sync.command import main, run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

@@ -2,46 +2,30 @@
 
 import argparse
 import gc
-import importlib.util
 import json
 import os
 import signal
-import tempfile
-import warnings
+import sys
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from source_backlog.output import speak_utf8
-from source_backlog.sync.destinations import FORMS, Destination, destination_of
+from source_backlog.sync.destinations import FORMS, destination_of
 from source_backlog.sync.errors import USAGE, SyncError
+from source_backlog.sync.first_words import all_streams, selected_streams, try_key
+from source_backlog.sync.holding import held
 from source_backlog.sync.progress import Progress
 
-# The same as suggestedStreams in metadata.yaml, which is not part of the installed package.
-SUGGESTED_STREAMS = (
-    "activities",
-    "categories",
-    "custom_fields",
-    "deletions",
-    "issue_types",
-    "issues",
-    "priorities",
-    "project_users",
-    "projects",
-    "resolutions",
-    "space",
-    "statuses",
-    "users",
-    "versions",
-)
-
 DESCRIPTION = """\
-Reads a Nulab Backlog space into tables of a database. The first run reads everything; the next ones read what has
-changed, because the tables remember how far the last run came."""
+Reads a Nulab Backlog space into tables of a database, or into files. The first run reads everything; the next ones read
+what has changed, because the state lies beside the tables."""
 
+FORMS_OF_TO = "\n  ".join(FORMS)
 EPILOG = f"""\
 --to is one of
-  {FORMS.replace(", ", chr(10) + "  ").replace(" or ", chr(10) + "  ")}
+  {FORMS_OF_TO}
 
 environment
   BACKLOG_DOMAIN, BACKLOG_API_KEY     instead of `domain` and `credentials` in the config
@@ -50,35 +34,52 @@ environment
   SNOWFLAKE_PRIVATE_KEY               key pair of Snowflake, as its contents
   SNOWFLAKE_PRIVATE_KEY_PASSPHRASE    passphrase of that key, if it has one
   SNOWFLAKE_PASSWORD                  password of Snowflake
+  DESTINATION__…, .dlt/secrets.toml   what the other destinations need, as dlt's documentation names it
 
 exit status
-  0  everything was read and written
-  1  something failed; what was written stays, and the next run continues from there
-  2  the options, the config or the credentials have to be mended first
+  0    everything was read and written
+  1    something failed, such as a database that is down; what was written stays, and the next run goes on from there
+  2    the options, the config or the credentials have to be mended first
+  130  stopped with Ctrl-C; the next run goes on from the last checkpoint
+  143  stopped with SIGTERM, as schedulers do; the same
 """
+
+
+class Terminated(BaseException):
+    """SIGTERM has come."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process by default); returns its exit status."""
     speak_utf8()
-    # Rows are trees without cycles, and what PyAirbyte imports is there to stay: looking for cycles takes a fifth of a
-    # start.
+    # Rows are trees without cycles, and what is imported is there to stay: looking for cycles takes a fifth of a start.
     gc.set_threshold(100_000, 50, 50)
     options = _parser().parse_args(arguments)
-    # A scheduler stops a job with SIGTERM: the connector has to stop with it.
+    if options.list_streams:
+        print("\n".join(all_streams()))
+        return 0
     signal.signal(signal.SIGTERM, _terminated)
     progress = Progress()
     try:
-        config = config_of(options.config, os.environ)
-        destination = destination_of(options.to)
-        streams = None if options.all_streams else options.streams or list(SUGGESTED_STREAMS)
-        return _sync(config, options.config, destination, streams, options.full_refresh, progress)
+        _sync(options, progress)
     except SyncError as error:
         progress.last_word(f"backlog-sync: {error}")
         return error.status
-    except KeyboardInterrupt:
-        progress.last_word("backlog-sync: interrupted; the next run continues from the last checkpoint.")
-        return 130
+    except (KeyboardInterrupt, Terminated) as stopped:
+        # dlt makes an exception of its own of either, with the number of the signal.
+        is_term = isinstance(stopped, Terminated) or getattr(stopped, "signal_code", None) == signal.SIGTERM
+        how, status = ("stopped by SIGTERM", 143) if is_term else ("interrupted", 130)
+        progress.last_word(f"backlog-sync: {how}; the next run goes on from the last checkpoint.")
+        return status
+    return 0
+
+
+def run() -> None:
+    """The console script."""
+    status = main()
+    sys.stdout.flush()
+    # Not exit(): threads of the connector wait for somebody who reads their rows, if the run has failed.
+    os._exit(status)
 
 
 def config_of(path: Path | None, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -107,36 +108,24 @@ def config_of(path: Path | None, environment: Mapping[str, str]) -> dict[str, An
     return config
 
 
-def _sync(
-    config: dict[str, Any],
-    config_path: Path | None,
-    destination: Destination,
-    streams: list[str] | None,
-    full_refresh: bool,
-    progress: Progress,
-) -> int:
-    if importlib.util.find_spec("airbyte") is None:
-        raise SyncError(
-            "PyAirbyte, which writes to the database, is not installed: "
-            "pip install 'airbyte-source-backlog[warehouse]' (Python 3.11 or 3.12).",
-            USAGE,
-        )
-    # What PyAirbyte writes for the connector (the config above all) can be read by every user of the machine,
-    # unless it lies in a folder that cannot. The connector's own files go there too: PyAirbyte may end it before it
-    # has removed them.
-    with tempfile.TemporaryDirectory(prefix="backlog-sync-") as folder:
-        os.environ.update(
-            AIRBYTE_OFFLINE_MODE="1", DO_NOT_TRACK="1", NO_LIVE_PROGRESS="1", AIRBYTE_TEMP_DIR=folder, TMPDIR=folder
-        )
-        os.environ.setdefault("AIRBYTE_LOGGING_ROOT", folder)
-        progress.start(destination.name)
-        # Here and not above: PyAirbyte takes seconds to import, and reads the environment while it does.
-        with warnings.catch_warnings(action="ignore"):
-            from source_backlog.sync.loading import sync
+def _sync(options: argparse.Namespace, progress: Progress) -> None:
+    if options.to is None:
+        raise SyncError("--to is missing: where to write to. `backlog-sync --help` shows its forms.", USAGE)
+    destination = destination_of(options.to, options.dataset)
+    config = config_of(options.config, os.environ)
+    streams = selected_streams(options.streams, options.all_streams)
+    try_key(config)
+    with held(destination) as connection:
+        progress.start(str(config["domain"]), destination.shown)
+        # Read by dlt when it is imported: nobody but Backlog and the destination is told of this run, and its log is
+        # for those who know its code.
+        os.environ.update(RUNTIME__DLTHUB_TELEMETRY="false", RUNTIME__LOG_LEVEL="CRITICAL")
+        # Here and not above: dlt and the CDK take seconds to import.
+        from source_backlog.sync.loading import sync
 
-        counts = sync(config, config_path, destination, streams, full_refresh, Path(folder), progress)
-        progress.summary(counts)
-    return 0
+        sync(config, options.config, destination, connection, streams, options.full_refresh, options.check, progress)
+        if options.check:
+            progress.last_word("The space answers the key, and the destination can be reached.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,13 +136,19 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="the connector's config, as JSON")
-    parser.add_argument("--to", required=True, metavar="URL", help="the database (see below); never with a password")
+    parser.add_argument("--to", metavar="URL", help="where to write to (see below); never with a password")
+    parser.add_argument("--dataset", metavar="NAME", help="the schema, dataset or folder of the tables; one per space")
     selection = parser.add_mutually_exclusive_group()
     selection.add_argument(
-        "--streams", type=_names, metavar="A,B,…", help="read these streams; without it, a useful few"
+        "--streams", type=_names, metavar="A,B,…", help="read these streams; without it, those that most reports need"
     )
     selection.add_argument("--all-streams", action="store_true", help="read all streams except the contents of files")
-    parser.add_argument("--full-refresh", action="store_true", help="read everything again and replace the tables")
+    parser.add_argument("--full-refresh", action="store_true", help="read everything again, from the beginning")
+    parser.add_argument("--check", action="store_true", help="only try the key and the destination")
+    parser.add_argument("--list-streams", action="store_true", help="print the names of the streams")
+    parser.add_argument(
+        "--version", action="version", version=f"backlog-sync {metadata.version('airbyte-source-backlog')}"
+    )
     return parser
 
 
@@ -165,4 +160,4 @@ def _names(text: str) -> list[str]:
 
 
 def _terminated(signal_number: int, frame: object) -> None:
-    raise SystemExit(128 + signal_number)
+    raise Terminated

@@ -1,98 +1,170 @@
 """Where a sync writes to: `--to`, and the credentials of the database from the environment."""
 
+import importlib.util
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from source_backlog.sync.errors import USAGE, SyncError
 
 FORMS = (
-    "duckdb:///PATH, postgresql://USER@HOST:PORT/DATABASE?schema=SCHEMA or "
-    "snowflake://USER@ACCOUNT/DATABASE/SCHEMA?warehouse=WAREHOUSE&role=ROLE"
+    "duckdb:///PATH",
+    "postgresql://USER@HOST:PORT/DATABASE?schema=SCHEMA",
+    "snowflake://USER@ACCOUNT/DATABASE/SCHEMA?warehouse=WAREHOUSE&role=ROLE",
+    "file:///FOLDER, s3://BUCKET/FOLDER, gs://BUCKET/FOLDER or az://CONTAINER/FOLDER, with ?format=parquet or jsonl",
+    "motherduck, bigquery, redshift, databricks, clickhouse or mssql, with dlt's secrets.toml or environment",
 )
-# The tables of PostgreSQL and Snowflake go here unless `--to` names a schema; DuckDB's go into its `main`.
+ONE_OF = "It is one of " + "; ".join(FORMS) + "."
+# The tables go into this schema unless another one is named; those of DuckDB go into its `main`.
 SCHEMA = "backlog"
+# By dlt's name of the destination: the modules that it needs, and the extra of this package that installs them.
+NEEDS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "duckdb": (("duckdb",), "duckdb"),
+    "postgres": (("psycopg2", "adbc_driver_postgresql"), "postgres"),
+    "snowflake": (("snowflake.connector",), "snowflake"),
+    "motherduck": (("duckdb",), "motherduck"),
+    "bigquery": (("google.cloud.bigquery",), "bigquery"),
+    "redshift": (("psycopg2",), "redshift"),
+    "databricks": (("databricks.sql",), "databricks"),
+    "clickhouse": (("clickhouse_driver", "clickhouse_connect"), "clickhouse"),
+    "mssql": (("pyodbc",), "mssql"),
+    "file": ((), "files"),
+    "s3": (("s3fs",), "s3"),
+    "gs": (("gcsfs",), "gs"),
+    "az": (("adlfs",), "az"),
+}
 
 
 @dataclass(frozen=True)
 class Destination:
-    """A database: its kind (`duckdb`, `postgresql`, `snowflake`) and the settings of PyAirbyte's cache for it.
+    """A destination of dlt: its name there, the settings that `--to` gives, the dataset (a schema, or a folder).
 
-    `name` is what the user may see of it; it holds no secret.
+    `shown` is what the user may see of it; it holds no secret. `file_format` is None where dlt's own is right.
     """
 
     kind: str
-    name: str
-    settings: Mapping[str, Any] = field(repr=False)
+    shown: str
+    dataset: str
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    file_format: str | None = None
+
+    @property
+    def takes_arrow(self) -> bool:
+        """Whether it is given Arrow tables; the others would make texts of JSON of them."""
+        return self.file_format == "parquet"
+
+    @property
+    def is_files(self) -> bool:
+        """Whether it is a folder of files, in which nothing is merged."""
+        return self.kind == "filesystem"
 
 
-def destination_of(url: str, environment: Mapping[str, str] = os.environ) -> Destination:
-    """The destination that `--to` names.
+def destination_of(url: str, dataset: str | None = None, environment: Mapping[str, str] = os.environ) -> Destination:
+    """The destination that `--to` and `--dataset` name.
 
-    Raises `SyncError` (usage) for anything else than one of `FORMS`, above all for a password within it: what
-    stands on a command line can be read by every user of the machine.
+    Raises `SyncError` (usage) for anything else than one of `FORMS`, for a folder that does not exist, and where a
+    module is missing; above all for a password within it: what stands on a command line can be read by every user of
+    the machine. No message repeats `url`, which may hold one where nobody expects it.
     """
-    parts = urlsplit(url)
-    if parts.password is not None or "password" in parse_qs(parts.query):
-        variable = "SNOWFLAKE_PASSWORD" if parts.scheme == "snowflake" else "PGPASSWORD"
+    parts = _split(url)
+    if parts.scheme == "duckdb":
+        found = _duckdb(parts)
+    elif parts.scheme in ("postgresql", "postgres"):
+        found = _postgres(parts, environment)
+    elif parts.scheme == "snowflake":
+        found = _snowflake(parts, environment)
+    elif parts.scheme in ("file", "s3", "gs", "az"):
+        found = _files(parts)
+    elif url in NEEDS and url not in ("duckdb", "postgres", "snowflake", "file", "s3", "gs", "az"):
+        found = Destination(url, url, SCHEMA, file_format="parquet" if url == "motherduck" else None)
+    else:
+        raise SyncError(f"--to names nothing that can be written to. {ONE_OF}", USAGE)
+    modules, extra = NEEDS[parts.scheme if found.is_files else found.kind]
+    missing = [name for name in ("dlt", "pyarrow", *modules) if not _is_there(name)]
+    if missing:
         raise SyncError(
-            "--to must not contain a password, because every user of this machine can read the command line. "
-            f"Leave it out there and set the environment variable {variable}.",
+            f"What writes to {extra} is not installed ({', '.join(missing)}): "
+            f"pip install 'airbyte-source-backlog[{extra}]'",
             USAGE,
         )
-    if parts.scheme == "duckdb":
-        return _duckdb(url)
-    if parts.scheme in ("postgresql", "postgres"):
-        return _postgresql(url, environment)
-    if parts.scheme == "snowflake":
-        return _snowflake(url, environment)
-    raise SyncError(f"--to {url!r} names no database that can be written to. It is one of {FORMS}.", USAGE)
+    return _with_dataset(found, dataset or found.dataset)
 
 
-def _duckdb(url: str) -> Destination:
-    parts = urlsplit(url)
+def _split(url: str) -> SplitResult:
+    # Also one with a slash or # in it, which ends up in the path or in a port.
+    if re.match(r"(?!duckdb|file)\w+://[^@]*:.*@", url) or "password=" in url.lower():
+        raise SyncError(
+            "--to must not contain a password, because every user of this machine can read the command line. Leave it "
+            "out there and set the environment variable PGPASSWORD or SNOWFLAKE_PASSWORD.",
+            USAGE,
+        )
+    try:
+        parts = urlsplit(url)
+        if parts.port == 0 or parts.fragment:
+            raise ValueError
+    except ValueError as error:
+        raise SyncError(
+            "--to cannot be read: the port is a number up to 65535, and @, :, /, # and ? within a name are written as "
+            "%40, %3A, %2F, %23 and %3F.",
+            USAGE,
+        ) from error
+    return parts
+
+
+def _with_dataset(found: Destination, dataset: str) -> Destination:
+    # Snowflake folds names to capitals by itself.
+    name = dataset.lower() if found.kind == "snowflake" else dataset
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,54}", name):
+        shown = "".join(letter if letter.isprintable() else " " for letter in dataset[:60])
+        raise SyncError(
+            f"The schema or dataset '{shown}' cannot be used: it is made of the small letters a to z, digits and _, at "
+            "most 55 of them and no digit first.",
+            USAGE,
+        )
+    return replace(found, dataset=name)
+
+
+def _duckdb(parts: SplitResult) -> Destination:
     # As in SQLAlchemy: three slashes before a relative path, four before an absolute one.
     path = unquote(parts.path).removeprefix("/")
     if parts.netloc or parts.query or not path:
-        raise SyncError(
-            f"--to {url!r} names no file. It is duckdb:///backlog.duckdb, or duckdb:////data/backlog.duckdb.", USAGE
-        )
-    return Destination("duckdb", path, {"db_path": path, "schema_name": "main"})
+        raise SyncError("--to names no file. It is duckdb:///backlog.duckdb, or duckdb:////data/backlog.duckdb.", USAGE)
+    _folder(Path(path).absolute().parent)
+    if Path(path).is_dir():
+        raise SyncError(f"{path} is a folder, not a DuckDB file.", USAGE)
+    return Destination("duckdb", path, "main", {"path": path}, "parquet")
 
 
-def _postgresql(url: str, environment: Mapping[str, str]) -> Destination:
-    parts = urlsplit(url)
+def _postgres(parts: SplitResult, environment: Mapping[str, str]) -> Destination:
     database = unquote(parts.path).strip("/")
-    options = _options(url, {"schema"})
+    options = _options(parts, {"schema"})
     if not parts.username or not parts.hostname or not database:
-        raise SyncError(
-            f"--to {url!r} lacks a user, a host or a database: postgresql://USER@HOST:PORT/DATABASE.", USAGE
-        )
+        raise SyncError("--to lacks a user, a host or a database: postgresql://USER@HOST:PORT/DATABASE.", USAGE)
     schema, port = options.get("schema", SCHEMA), parts.port or 5432
-    return Destination(
-        "postgresql",
-        f"{parts.hostname}:{port}/{database}, schema {schema}",
-        {
-            "host": parts.hostname,
-            "port": port,
-            "database": database,
-            # PyAirbyte puts both into a URL as they are. An empty password lets libpq look into ~/.pgpass.
-            "username": quote(unquote(parts.username), safe=""),
-            "password": quote(environment.get("PGPASSWORD", ""), safe=""),
-            "schema_name": schema,
-        },
-    )
+    settings: dict[str, Any] = {
+        "host": parts.hostname,
+        "port": port,
+        "database": database,
+        "username": unquote(parts.username),
+        # With an empty one, libpq looks into ~/.pgpass.
+        "password": environment.get("PGPASSWORD", ""),
+    }
+    shown = f"{parts.hostname}:{port}/{database}, schema {schema}"
+    # dlt hands the password on within an address in which blanks stay blanks; ADBC, which reads Parquet, refuses these.
+    file_format = None if " " in settings["password"] else "parquet"
+    return Destination("postgres", shown, schema, settings, file_format)
 
 
-def _snowflake(url: str, environment: Mapping[str, str]) -> Destination:
-    parts = urlsplit(url)
-    options = _options(url, {"warehouse", "role"})
+def _snowflake(parts: SplitResult, environment: Mapping[str, str]) -> Destination:
+    options = _options(parts, {"warehouse", "role"})
     path = [unquote(part) for part in parts.path.strip("/").split("/") if part]
     if not parts.username or not parts.hostname or len(path) not in (1, 2) or len(options) != 2:
         raise SyncError(
-            f"--to {url!r} lacks a part: snowflake://USER@ACCOUNT/DATABASE/SCHEMA?warehouse=WAREHOUSE&role=ROLE.", USAGE
+            "--to lacks a part: snowflake://USER@ACCOUNT/DATABASE/SCHEMA?warehouse=WAREHOUSE&role=ROLE.", USAGE
         )
     credentials = {
         "private_key_path": environment.get("SNOWFLAKE_PRIVATE_KEY_PATH"),
@@ -112,25 +184,39 @@ def _snowflake(url: str, environment: Mapping[str, str]) -> Destination:
         given["private_key_passphrase"] = passphrase
     # `hostname` is in small letters; an account is not case-sensitive.
     account, database, schema = parts.hostname, path[0], path[1] if len(path) == 2 else SCHEMA
+    settings = {"host": account, "username": unquote(parts.username), "database": database, **options, **given}
+    return Destination("snowflake", f"{account}/{database}/{schema}", schema, settings)
+
+
+def _files(parts: SplitResult) -> Destination:
+    options = _options(parts, {"format"})
+    file_format = options.get("format", "parquet")
+    where = unquote(parts.path) if parts.scheme == "file" else f"{parts.netloc}{unquote(parts.path)}"
+    if file_format not in ("parquet", "jsonl") or not where.strip("/") or (parts.scheme == "file" and parts.netloc):
+        raise SyncError("--to names no folder, or another format than parquet and jsonl: file:///data/backlog.", USAGE)
+    if parts.scheme == "file":
+        _folder(Path(where))
     return Destination(
-        "snowflake",
-        f"{account}/{database}/{schema}",
-        {
-            "account": account,
-            "username": unquote(parts.username),
-            "database": database,
-            "schema_name": schema,
-            "warehouse": options["warehouse"],
-            "role": options["role"],
-            **given,
-        },
+        "filesystem", f"{parts.scheme}://{where}", SCHEMA, {"bucket_url": f"{parts.scheme}://{where}"}, file_format
     )
 
 
-def _options(url: str, known: set[str]) -> dict[str, str]:
-    options = {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
-    if unknown := sorted(options.keys() - known):
-        raise SyncError(
-            f"--to {url!r} has the unknown option {unknown[0]!r}. Known are: {', '.join(sorted(known))}.", USAGE
-        )
+def _folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise SyncError(f"The folder {folder} does not exist.", USAGE)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SyncError(f"The folder {folder} cannot be written to.", USAGE)
+
+
+def _options(parts: SplitResult, known: set[str]) -> dict[str, str]:
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if options.keys() - known:
+        raise SyncError(f"--to has an unknown option. Known are: {', '.join(sorted(known))}.", USAGE)
     return options
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,15 +1,79 @@
 """What ends a sync, as a sentence and an exit status."""
 
+import re
+
 FAILED = 1
 USAGE = 2
+
+# What the libraries of the databases say, and what that means: the first that is found counts.
+MEANINGS: tuple[tuple[str, int, str], ...] = (
+    (
+        r"could not set lock on file|being used by another process",
+        FAILED,
+        "The DuckDB file is in use by another process; close it there, or wait for the other sync.",
+    ),
+    (
+        r"no space left|disk full|could not extend file",
+        USAGE,
+        "The disk of the database is full. Make room.",
+    ),
+    (
+        r"permission denied|insufficient privilege|access denied|not authorized|must be owner|unauthorized|forbidden",
+        USAGE,
+        "The user of the database may not do what is needed: create a schema, and create, read and write tables in it.",
+    ),
+    (
+        r"password authentication failed|no password supplied|not permitted to log in|role .* does not exist|"
+        r"incorrect username or password|login failed|invalid credentials|jwt token is invalid",
+        USAGE,
+        "The database refuses the login: check the user and the password or key.",
+    ),
+    (r"database .* does not exist", USAGE, "There is no such database."),
+    (
+        r"not a valid duckdb database|file exists, but it is not|could not be opened.*version|invalid database file",
+        USAGE,
+        "The file is no DuckDB database, or was written by another version of DuckDB.",
+    ),
+    (
+        r"terminat|closed the connection|closed unexpectedly|connection already closed|broken pipe|connection reset|"
+        r"server conn crashed|ssl syscall",
+        FAILED,
+        "The database has closed the connection. Try again later.",
+    ),
+    (
+        r"connection refused|could not connect|could not translate host|name or service not known|timed? ?out|"
+        r"starting up|shutting down|not currently accepting|too many connections|unreachable|connection to server|"
+        r"failed to connect",
+        FAILED,
+        "The database cannot be reached. Try again later.",
+    ),
+)
+_WORDS = re.compile(r"\s+")
+_ADDRESS = re.compile(r"\S*https?://\S+")
 
 
 class SyncError(Exception):
     """A sync that cannot go on. The text is for the user; `status` is the exit status of the command.
 
-    `status` is `USAGE` when the user can mend it (options, config, credentials), else `FAILED`.
+    `status` is `USAGE` when the user can mend it (options, config, credentials), else `FAILED`. `of_all`: it is the
+    database itself that fails, not one of the tables.
     """
 
-    def __init__(self, message: str, status: int = FAILED) -> None:
+    def __init__(self, message: str, status: int = FAILED, of_all: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.of_all = of_all
+
+
+def explained(error: BaseException, what: str = "The database") -> SyncError:
+    """`error` of a database or of dlt as a sentence: without statements, values and links to pages of libraries."""
+    texts = [str(error)]
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+        texts.append(str(error))
+    for text in reversed(texts):
+        for pattern, status, meaning in MEANINGS:
+            if re.search(pattern, text, re.IGNORECASE):
+                return SyncError(meaning, status, of_all=True)
+    reason = _ADDRESS.sub("", texts[-1].strip().split("\n")[0])
+    return SyncError(f"{what} refuses what is written: {_WORDS.sub(' ', reason)[:200].strip()}")

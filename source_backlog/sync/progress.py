@@ -24,13 +24,14 @@ class Progress:
     """
 
     def __init__(self, errors: TextIO | None = None, output: TextIO | None = None) -> None:
-        # Kept here because PyAirbyte's own messages are led away from sys.stderr and sys.stdout.
         self._errors, self._output = errors or sys.stderr, output or sys.stdout
         self._live = self._errors.isatty()
         self._began = time.monotonic()
+        self._route = ""
         self._phase = "starting"
         self._selected: list[str] = []
         self._read: Counter[str] = Counter()
+        self._unchanged: Counter[str] = Counter()
         self._finished: set[str] = set()
         self._latest = ""
         self._warnings: dict[str, None] = {}
@@ -39,9 +40,10 @@ class Progress:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, destination: str) -> None:
+    def start(self, space: str, destination: str) -> None:
         """Begin to show progress."""
-        self._line(f"Backlog to {destination}")
+        self._route = f"{space} to {destination}"
+        self._line(f"Backlog, from {self._route}")
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._thread.start()
 
@@ -66,35 +68,57 @@ class Progress:
         self._read[stream] += 1
         self._latest = stream
 
+    def unchanged(self, stream: str, rows: int) -> None:
+        """So many of the rows of `stream` are in the table already, as they are."""
+        self._unchanged[stream] += rows
+
     def finished(self, stream: str) -> None:
         """`stream` has been read to its end."""
         self._finished.add(stream)
+
+    def note(self, message: str) -> None:
+        """Say something about this run."""
+        self._line(message)
 
     def log(self, level: str, message: str) -> None:
         """A log line of the connector: warnings are shown and kept, the wait for a rate limit is shown."""
         if message.startswith("Requests of this sync: "):
             self._requests = message.removeprefix("Requests of this sync: ")
-        elif level == "WARN":
+        elif level.startswith("WARN"):
             if message not in self._warnings:
                 self._warnings[message] = None
                 self._line(message)
-        elif message.startswith("Waiting "):
+        elif message.startswith(("Waiting ", "The key belongs to ")):
             self._line(message)
 
     # What the user reads in the end.
 
-    def summary(self, in_table: Mapping[str, int]) -> None:
-        """Print rows per stream (read by this run, and now in the table), requests, and what was skipped."""
+    def summary(self, in_table: Mapping[str, int | None]) -> None:
+        """Print what was read of each stream and is in its table now, the requests, and what was skipped."""
         self.close()
         width = max(len(stream) for stream in in_table)
-        lines = [f"{'':{width}}  {'read':>10}  {'in table':>10}"]
-        lines += [f"{name:{width}}  {self._read[name]:>10,}  {rows:>10,}" for name, rows in sorted(in_table.items())]
-        lines += ["", f"{self._read.total():,} rows of {len(in_table)} streams in {self._elapsed()}."]
+        lines = [f"{time.strftime('%Y-%m-%d %H:%M')}  Backlog, from {self._route}", f"{'':{width}}  {'in table':>10}"]
+        for name, rows in sorted(in_table.items()):
+            lines.append(f"{name:{width}}  {'' if rows is None else f'{rows:,}':>10}  {self._told(name)}".rstrip())
+        read, same = self._read.total(), self._unchanged.total()
+        lines += [
+            "",
+            f"{read:,} rows of {len(in_table)} streams read, {read - same:,} new or changed, in {self._elapsed()}.",
+        ]
         if self._requests:
             lines.append(f"Requests: {self._requests}")
         if self._warnings:
-            lines += ["", "Skipped:", *(f"  {message}" for message in self._warnings)]
+            lines += ["", "Skipped or worth knowing:", *(f"  {message}" for message in self._warnings)]
         _print("\n".join(lines), self._output)
+
+    def _told(self, stream: str) -> str:
+        read, same = self._read[stream], self._unchanged[stream]
+        if not read:
+            return "nothing new"
+        if not same:
+            return f"{read:,} read"
+        changed = read - same
+        return f"{read:,} read again, {f'{changed:,} new or changed' if changed else 'none changed'}"
 
     def last_word(self, text: str) -> None:
         """Print why the sync has ended before its end."""
@@ -121,7 +145,7 @@ class Progress:
     def _line(self, text: str) -> None:
         with self._lock:
             clear = "\r\x1b[K" if self._live else ""
-            _print(f"{clear}{time.strftime('%H:%M:%S')}  {text}", self._errors)
+            _print(f"{clear}{time.strftime('%H:%M:%S' if self._live else '%Y-%m-%d %H:%M:%S')}  {text}", self._errors)
 
     def _draw(self, text: str) -> None:
         with self._lock:
