@@ -245,17 +245,21 @@ class Pace:
         return cls(search * share_percent // 100, read * share_percent // 100, num_workers)
 
     def seconds(self, requests: Requests, answer: float) -> float:
-        """How long the requests take when an answer takes `answer` seconds."""
-        sent = requests.all * answer / self.num_workers
-        searched = requests.search * answer
+        """How long the requests take when an answer takes `answer` seconds.
+
+        With one worker most of the searches come first, a second apart, because the lists of all projects are read
+        before what hangs below them.
+        """
+        spent = requests.all * answer / self.num_workers
         if self.num_workers == 1 and requests.search > FEW_SEARCHES:
-            searched = (requests.search - FEW_SEARCHES) * max(GAP_SECONDS, answer)
+            paced = (requests.search - FEW_SEARCHES) * max(GAP_SECONDS, answer)
+            spent = requests.read * answer + max(paced, requests.search * answer)
         windows = [
             math.ceil(number / limit - 1) * 60.0
             for number, limit in ((requests.search, self.search), (requests.read, self.read))
             if limit
         ]
-        return max(sent, searched if self.num_workers == 1 else 0.0, *windows, 0.0)
+        return max(spent, *windows, 0.0)
 
 
 def lines(made: Plan) -> Iterator[str]:

@@ -22,6 +22,7 @@ def test_few_rows_are_counted_and_many_estimated_by_the_distance_of_their_ids() 
         # A second between searches.
         (SERIAL, Requests(search=110), 0.2, 102),
         (SERIAL, Requests(search=10, read=10), 0.2, 4),
+        (SERIAL, Requests(search=110, read=100), 0.2, 122),
         # The limit: nine windows are used up before the last begins.
         (SERIAL, Requests(read=5_400), 0.01, 540),
         (Pace(135, 540, 4), Requests(read=400), 0.2, 20),
