@@ -18,7 +18,7 @@ pytest.importorskip("duckdb")
 
 from integration_tests import snowflake_model
 from integration_tests.emulator import Emulator
-from integration_tests.histories import FAMILIES, QUIRKS, SETTINGS, TOMBSTONE, Reader, World, quick
+from integration_tests.histories import FAMILIES, QUIRKS, SETTINGS, TOMBSTONE, Reader, World, messages, quick
 from integration_tests.snowflake_model import Table
 from integration_tests.test_histories import HISTORIES, histories, live, some
 from source_backlog import SourceBacklog
@@ -195,3 +195,26 @@ def test_what_is_too_large_for_a_column_is_nulled_alone(emulator: Emulator, monk
     many = next(row for row in reader.snowflake["issues"].rows() if row["summary"] == "many files")
     assert "attachments" not in many
     assert ["attachments"] in reader.snowflake["issues"].changes()
+
+
+def test_a_tombstone_is_not_lost_wherever_a_sync_breaks_off(emulator: Emulator) -> None:
+    """With a checkpoint after every object: none may have passed the deletion before the tombstone is out."""
+    streams, space = ["wikis", "pull_requests"], emulator.space
+    reader = IntoSnowflake(emulator, streams, hard_delete=True, deleted_records="tombstones")
+    reader.sync()
+    pages, requests = list(space.wikis.values()), list(space.pull_requests.values())
+    space.delete_wiki(pages[0])
+    space.delete_pull_request(requests[0])
+    space.advance(60)
+    space.update_wiki(pages[1], content="changed")
+    space.update_pull_request(requests[1], summary="changed")
+    output = messages(emulator, streams, list(reader.state.values()), deleted_records="tombstones")
+    for arrived in range(len(output) + 1):
+        state = dict(reader.state)
+        for message in output[:arrived]:
+            if message.type == Type.STATE:
+                state[message.state.stream.stream_descriptor.name] = message.state
+        again = messages(emulator, streams, list(state.values()), deleted_records="tombstones")
+        records = [each.record for each in output[:arrived] + again if each.type == Type.RECORD]
+        deleted = {(each.stream, each.data["id"]) for each in records if TOMBSTONE in each.data}
+        assert deleted == {("wikis", pages[0].id), ("pull_requests", requests[0].id)}, arrived

@@ -134,7 +134,8 @@ class ObjectRetriever(BacklogRetriever):
                 for member in members:
                     yield from ((member, row) for row in member.made_of(each))
             finder.walk.done(owner)
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            # Where the feed has been read to is saved with the position: the tombstones of the way must be out before.
+            if not deleted and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 saved = time.monotonic()
                 position = finder.walk.unfinished()
                 if position is not None:
