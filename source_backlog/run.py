@@ -133,6 +133,10 @@ def _explained(error: Exception) -> AirbyteTracedException:
 
 def _run(args: list[str]) -> None:
     parsed = AirbyteEntrypoint.parse_args(args)
+    if parsed.command is None:
+        with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
+            AirbyteEntrypoint.parse_args(["--help"])
+        sys.exit(2)
     config = _read("config", getattr(parsed, "config", None), SourceBacklog.read_config)
     catalog = _read("catalog", getattr(parsed, "catalog", None), SourceBacklog.read_catalog)
     state = _read("state", getattr(parsed, "state", None), SourceBacklog.read_state)

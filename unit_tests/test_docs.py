@@ -47,13 +47,15 @@ HEADERS = [
     "## Prerequisites",
     "## Setup guide",
     "### Set up Backlog",
+    "### Set up the Backlog connector in Airbyte",
+    "#### For Airbyte Cloud:",
     "#### For Airbyte Open Source:",
     "## Supported sync modes",
     "## Supported Streams",
-    "### Performance considerations",
+    "## IP allow list",
+    "## Performance considerations",
     "## Data type map",
     "## Limitations & Troubleshooting",
-    "## IP allow list",
     "## Changelog",
 ]
 
@@ -323,7 +325,7 @@ def warnings_in_the_code() -> list[str]:
 
 def quoted_warnings(page: Path) -> list[str]:
     """The messages that the table of warnings of a page quotes."""
-    begin, end = ("### Warnings\n", "## IP allow list\n") if page is ENGLISH else ("### 警告\n", "## IP アドレス制限\n")
+    begin, end = ("### Warnings\n", "## Changelog\n") if page is ENGLISH else ("### 警告\n", "## 変更履歴\n")
     text = page.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0]
     first_cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     return [quote for cell in first_cells for quote in code(cell)]

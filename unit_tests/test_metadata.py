@@ -4,18 +4,22 @@ import importlib
 import re
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from source_backlog.source import SourceBacklog
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMAS = ROOT / "source_backlog" / "schemas"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+LOCK = tomllib.loads((ROOT / "poetry.lock").read_text())
 
 # One request per issue, comment, wiki page, pull request or user, or the bytes of files.
 COSTLY = {
@@ -53,8 +57,19 @@ def metadata() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def project() -> dict[str, Any]:
-    loaded: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.fixture(scope="module")
+def project(pyproject: dict[str, Any]) -> dict[str, Any]:
+    loaded: dict[str, Any] = pyproject["project"]
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def poetry(pyproject: dict[str, Any]) -> dict[str, Any]:
+    loaded: dict[str, Any] = pyproject["tool"]["poetry"]
     return loaded
 
 
@@ -68,6 +83,14 @@ def label(name: str) -> str:
     found = re.search(rf'{re.escape(name)}="([^"]*)"', DOCKERFILE)
     assert found, f"the Dockerfile has no label {name}"
     return found.group(1)
+
+
+def pins() -> dict[str, str]:
+    """Package -> version, as in constraints.txt."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return {
+        canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines) if version
+    }
 
 
 def strings(value: Any) -> list[str]:
@@ -84,16 +107,32 @@ def test_metadata_is_what_the_registry_accepts(metadata: dict[str, Any]) -> None
     models.ConnectorMetadataDefinitionV0.model_validate(metadata)
 
 
-def test_version_is_the_same_everywhere(metadata: dict[str, Any], project: dict[str, Any]) -> None:
-    version = project["version"]
+def test_version_is_the_same_everywhere(metadata: dict[str, Any], poetry: dict[str, Any]) -> None:
+    version = poetry["version"]
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
     assert metadata["data"]["dockerImageTag"] == version
     assert label("io.airbyte.version") == version
 
 
-def test_license_is_the_same_everywhere(metadata: dict[str, Any], project: dict[str, Any]) -> None:
-    assert metadata["data"]["license"] == project["license"] == label("org.opencontainers.image.licenses") == "MIT"
+def test_license_is_the_same_everywhere(
+    metadata: dict[str, Any], project: dict[str, Any], poetry: dict[str, Any]
+) -> None:
+    licenses = {metadata["data"]["license"], project["license"], poetry["license"]}
+    assert licenses == {label("org.opencontainers.image.licenses")} == {"MIT"}
     assert (ROOT / "LICENSE").read_text().startswith("MIT License\n")
+
+
+def test_the_lock_file_holds_what_is_declared_in_the_versions_of_the_constraints(project: dict[str, Any]) -> None:
+    locked = {canonicalize_name(package["name"]): package["version"] for package in LOCK["package"]}
+    assert pins() == {name: locked.get(name) for name in pins()}
+    declared = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
+    for requirement in map(Requirement, declared):
+        assert locked[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+    assert sorted(LOCK["extras"]) == sorted(project["optional-dependencies"])
+
+
+def test_the_lock_file_names_no_index() -> None:
+    assert not [package["name"] for package in LOCK["package"] if "source" in package]
 
 
 def test_names_are_the_same_everywhere(metadata: dict[str, Any], project: dict[str, Any]) -> None:

@@ -76,6 +76,15 @@ def assert_one_clean_error(outcome: Outcome, part: str) -> None:
     assert SECRET not in outcome.out + outcome.err
 
 
+def test_without_a_command_it_prints_its_usage(command: Any) -> None:
+    outcome = command()
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert outcome.err.startswith("usage: source-backlog")
+    for name in ("spec", "check", "discover", "read"):
+        assert f"\n    {name} " in outcome.err
+
+
 BROKEN = [
     (b"", "it is not the JSON of a config"),
     (b"{", "it is not the JSON of a config"),

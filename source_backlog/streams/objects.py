@@ -151,7 +151,8 @@ class ObjectRetriever(BacklogRetriever):
         for owner, objects in found(self.backlog, finder, self.reader):
             yield from rows_of(members, objects, ids)
             finder.walk.done(owner)
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            # Where the feed has been read to is saved with the position: the tombstones of the way must be out before.
+            if not deleted and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 saved = time.monotonic()
                 ids.keep(finished=False)
                 position = finder.walk.unfinished()
