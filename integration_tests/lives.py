@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -134,11 +134,16 @@ class Record:
 class Lives:
     """The space, the records of its histories, and the tables that syncs of it would have filled."""
 
-    def __init__(self, histories: int, *, steps: int = 25, seed: int = 1) -> None:
-        self.space = Space(seed=seed)
+    def __init__(
+        self, histories: int, *, steps: int = 25, seed: int = 1, space: Space | None = None, told: bool = False
+    ) -> None:
+        """With ``told``, what is about to vanish without a trace is changed once more before: all of it is known."""
+        self.space = space or Space(seed=seed)
+        self.all_told = told
         self.space.set_now(BEGIN - DAY)
         self.space.quirks.set(old_until="2026-04-01")
-        self.space.add_user("admin", "管理者", role_type=1, persona="administrator")
+        if space is None:
+            self.space.add_user("admin", "管理者", role_type=1, persona="administrator")
         # Two people have one name.
         self.people = [
             self.space.add_user(f"u{n}", name) for n, name in enumerate(("佐藤", "佐藤", "鈴木", "田中", "高橋"))
@@ -168,7 +173,7 @@ class Lives:
         space, chance = self.space, self.chance
         space.set_now(BEGIN + chance.randrange(3 * DAY))
         record = Record([self._project(f"H{number}"), self._project(f"S{number}")])
-        main = record.projects[0]
+        self._record, main = record, record.projects[0]
         for _ in range(chance.randint(3, 5)):
             self._create(main)
         for _ in range(steps):
@@ -262,6 +267,7 @@ class Lives:
         elif action == "move":
             if not issue.parent and not issue.children:
                 target = record.projects[1 if project is record.projects[0] else 0]
+                self._tell([issue])
                 space.move_issue(issue, target, by=by, bump=chance.random() < 0.7)
         elif action == "delete":
             self.delete(issue)
@@ -279,6 +285,23 @@ class Lives:
             merge(self.tables, stream, view)
         space.delete_issue(issue)
         self.told("issue", keys["id"], None, issue.project)
+
+    def _tell(self, issues: Iterable[Issue]) -> None:
+        """Change what the change log would otherwise not know, and back."""
+        for issue in issues if self.all_told else ():
+            project = issue.project
+            fields = {name: getattr(issue, name) for name in ("status", "versions", "milestones", "categories")}
+            others: dict[str, Any] = {"status": next(each for each in project.statuses if each is not issue.status)}
+            for name, choices in (
+                ("versions", project.versions),
+                ("milestones", project.versions),
+                ("categories", project.categories),
+            ):
+                others[name] = [each for each in choices if each not in fields[name]]
+            self.space.update_issue(issue, by=self.people[0], **others)
+            self._note(self._record)
+            self.space.update_issue(issue, by=self.people[0], **fields)
+            self._note(self._record)
 
     def told(self, entity: str, identity: Any, name: str | None, project: Project, *, compared: bool = False) -> None:
         """A row of the stream `deletions`."""
@@ -319,8 +342,11 @@ class Lives:
             space.update_version(project, version, name=f"{version.name.split('_')[0]}_{turn}")
         elif action == "delete_version" and len(project.versions) > 1:
             version = chance.choice(project.versions)
+            self._tell(issue for issue in project.issues if version in (*issue.versions, *issue.milestones))
             space.delete_version(project, version)
             self.told("version", version.id, version.name, project)
+        elif self.all_told and action.endswith("category"):
+            pass
         elif action == "rename_category" and project.categories:
             space.update_category(project, chance.choice(project.categories), name=f"分類_{turn}")
         elif action == "delete_category" and len(project.categories) > 1:

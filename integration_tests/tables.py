@@ -86,7 +86,8 @@ def to_duckdb(
                     small = {name.lower(): value for name, value in row.items()}
                     out.write(json.dumps({name: small.get(name) for name in columns}, ensure_ascii=False) + "\n")
             declared = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
-            read = f"read_json('{lines}', format='newline_delimited', maximum_object_size=67108864, columns={{{declared}}})"
+            options = f"format='newline_delimited', maximum_object_size=67108864, columns={{{declared}}}"
+            read = f"read_json('{lines}', {options})"
             connection.execute(
                 f"CREATE OR REPLACE TABLE {schema}.{stream} AS SELECT *, now()::TIMESTAMP AS {EXTRACTED} FROM {read}"
             )

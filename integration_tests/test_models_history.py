@@ -1,11 +1,10 @@
-"""`issue_field_history` and `issue_as_of` of the dbt package against the emulator's record of 1,000 random histories."""
+"""`issue_field_history` and `issue_as_of` of the dbt package against the record of 1,000 random histories."""
 
 from __future__ import annotations
 
 import itertools
 import random
 import shutil
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,7 +136,7 @@ def agrees(field: str, recorded: Any, row: Interval) -> bool:
     if recorded is None or recorded == () or recorded == "":
         return row.value is None and row.value_id is None
     if field == "issueKey":
-        key, project, number = recorded
+        _, project, number = recorded
         if row.value_id is None:
             return row.recorded in {f"{each}-{number}" for each in NAMES[project]}
         return (row.value, row.value_id) == (f"{project.key}-{number}", str(project.id))
@@ -210,7 +209,7 @@ def test_intervals_follow_each_other_from_the_creation_on(built: Built) -> None:
         assert intervals[0].begins == int(datetime.fromisoformat(created[issue]["created"]).timestamp())
         assert intervals[0].changed_by == created[issue]["createdUser"]["id"]
         assert [each.sequence for each in intervals] == list(range(len(intervals)))
-        assert all(one.ends == other.begins for one, other in zip(intervals, intervals[1:], strict=False))
+        assert all(one.ends == other.begins for one, other in itertools.pairwise(intervals))
     for record in built.lives.records:
         for issue, states in record.states.items():
             last: State = next(state for _, state in reversed(states) if state is not None)

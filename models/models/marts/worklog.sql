@@ -6,6 +6,19 @@ with entries as (
         coalesce(lag(value_number) over (partition by issue_id order by sequence), 0) as hours_before
     from {{ ref('issue_field_history') }}
     where field_key = 'actualHours'
+),
+
+-- Where an issue was at the end of a second; also of the one in which it was deleted.
+contexts as (
+    select
+        issue_id,
+        field_key,
+        value,
+        value_id,
+        valid_from,
+        case when lead(sequence) over (partition by issue_id, field_key order by sequence) is not null then valid_to end as valid_to
+    from {{ ref('issue_field_history') }}
+    where field_key in ('issueKey', 'component')
 )
 
 select
@@ -25,12 +38,12 @@ select
     categories.value_id as category_ids
 from entries
 inner join {{ ref('stg_backlog__issues') }} as issues on issues.issue_id = entries.issue_id
-left join {{ ref('issue_field_history') }} as places
+left join contexts as places
     on places.issue_id = entries.issue_id
     and places.field_key = 'issueKey'
     and places.valid_from <= entries.valid_from
     and (places.valid_to > entries.valid_from or places.valid_to is null)
-left join {{ ref('issue_field_history') }} as categories
+left join contexts as categories
     on categories.issue_id = entries.issue_id
     and categories.field_key = 'component'
     and categories.valid_from <= entries.valid_from
