@@ -24,3 +24,12 @@
 
 {#- Into how many parts the commas of a list of names cut it. -#}
 {% macro names_in(text) %}(1 + (length({{ text }}) - length(replace({{ text }}, ', ', ''))) / 2){% endmacro %}
+
+{#- The statuses that every project begins with: number, English and Japanese name. -#}
+{% macro first_statuses() %}
+    {{ return([(1, 'Open', '未対応'), (2, 'In Progress', '処理中'), (3, 'Resolved', '処理済み'), (4, 'Closed', '完了')]) }}
+{% endmacro %}
+
+{% macro is_first_status(name) %}
+    {{- name }} in ({% for _, english, japanese in backlog.first_statuses() %}'{{ english }}', '{{ japanese }}'{{ ", " if not loop.last }}{% endfor %})
+{%- endmacro %}

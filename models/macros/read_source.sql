@@ -29,3 +29,17 @@
     where 1 = 0
     {%- endif %}
 {%- endmacro %}
+
+{#- All columns of a table whose columns are not known here; one empty column where it is not there. -#}
+{% macro whole_source(table) %}
+    {%- set relation = source('backlog', table) -%}
+    {%- set there = adapter.get_relation(relation.database, relation.schema, relation.identifier) if execute else none -%}
+    {%- if there is not none -%}
+    select * from {{ relation }}
+    {%- else -%}
+        {%- if execute -%}
+            {%- do log("backlog: there is no table " ~ relation ~ ": what is made of it is empty.", info=true) -%}
+        {%- endif -%}
+    select cast(null as {{ dbt.type_string() }}) as stream from (select 1 as nothing) as nothing where 1 = 0
+    {%- endif %}
+{%- endmacro %}

@@ -81,7 +81,7 @@ known as (
     where field_key in ('status', 'resolution') and {{ side }}_exact_id is not null
     group by 1, 2, 3, 4
     {%- endfor %}
-    {%- for number, english, japanese in [(1, 'Open', '未対応'), (2, 'In Progress', '処理中'), (3, 'Resolved', '処理済み'), (4, 'Closed', '完了')] %}
+    {%- for number, english, japanese in backlog.first_statuses() %}
     {%- for name in (english, japanese) %}
     union all
     select 'status', project_id, '{{ name }}', '{{ number }}', 0, {{ never }}, 2 from {{ ref('stg_backlog__projects') }}

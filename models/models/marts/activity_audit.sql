@@ -1,4 +1,5 @@
 -- Who did what to which object: one row per entry of the activity feed.
+{{ config(enabled=var('using_activities', true)) }}
 select
     activities.activity_id,
     activities.happened_at,

@@ -1,4 +1,5 @@
 -- What was deleted or can no longer be seen, by whom and how it was found.
+{{ config(enabled=var('using_deletions', true)) }}
 select
     deletions.entity,
     deletions.entity_id,

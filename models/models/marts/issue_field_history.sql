@@ -419,9 +419,23 @@ paired as (
     ) as numbered
 ),
 
-valued as (
+-- The end may tell the id of what went by another name at the beginning; not where it is about something else.
+judged as (
     select
         paired.*,
+        case
+            when knows_after = 0 then 0
+            when end_knows = 0 or end_text is null then 1
+            -- What has the name now that every project begins with had no other one before.
+            when field_key = 'status' and new_text <> end_text and ({{ backlog.is_first_status('end_text') }}) then 1
+            else 0
+        end as is_left
+    from paired
+),
+
+valued as (
+    select
+        judged.*,
         -- Before an issue was moved it did not have the custom fields of its project of today.
         case
             when knows_after = 1 then new_text
@@ -431,19 +445,18 @@ valued as (
         case
             when knows_after = 1 and new_text is null then null
             when custom_field_id is not null and knows_after = 0 and end_knows = 0 then null
-            when knows_after = 1 and end_knows = 0 then coalesce(new_exact_id, new_id)
-            when knows_after = 1 and end_text is null then coalesce(new_exact_id, new_id)
+            when is_left = 1 then coalesce(new_exact_id, new_id)
             else coalesce(new_exact_id, end_exact_id, end_id, new_id)
         end as value_id,
         -- By that id: its name of today.
         case
             when knows_after = 1 and new_text is null then null
-            when knows_after = 1 and (end_knows = 0 or end_text is null) then new_name
+            when is_left = 1 then new_name
             when new_exact_id is not null then new_name
             when coalesce(end_exact_id, end_id) is not null then end_name
             else coalesce(new_name, end_name)
         end as latest_name
-    from paired
+    from judged
     where origin <> 'now'
 ),
 

@@ -1,4 +1,5 @@
 -- What happened to wiki pages and documents.
+{{ config(enabled=var('using_activities', true)) }}
 select
     activities.activity_id,
     activities.happened_at,
