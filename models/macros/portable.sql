@@ -77,3 +77,12 @@
 
 {#- The latest of three moments, of which the first is never null. -#}
 {% macro latest_of(first, second, third) %}greatest({{ first }}, coalesce({{ second }}, {{ first }}), coalesce({{ third }}, {{ first }})){% endmacro %}
+
+{#- Decimal numbers without the noise of binary ones: 0.1 + 0.2 is 0.3, in any order of the rows. -#}
+{% macro type_exact() %}{{ return(adapter.dispatch('type_exact', 'backlog')()) }}{% endmacro %}
+{% macro default__type_exact() %}numeric(30, 12){% endmacro %}
+{% macro bigquery__type_exact() %}bignumeric{% endmacro %}
+
+{% macro exact(number) %}cast(round(cast({{ number }} as {{ backlog.type_exact() }}), 9) as {{ backlog.type_double() }}){% endmacro %}
+
+{% macro exact_sum(number) %}cast(round(sum(cast({{ number }} as {{ backlog.type_exact() }})), 9) as {{ backlog.type_double() }}){% endmacro %}

@@ -52,8 +52,8 @@ counted as (
         issue_days.day,
         count(*) as scope_issues,
         sum(case when statuses.value = '4' then 1 else 0 end) as done_issues,
-        sum(coalesce(estimates.value, 0)) as scope_hours,
-        sum(case when statuses.value = '4' then coalesce(estimates.value, 0) else 0 end) as done_hours
+        {{ backlog.exact_sum('coalesce(estimates.value, 0)') }} as scope_hours,
+        {{ backlog.exact_sum("case when statuses.value = '4' then coalesce(estimates.value, 0) else 0 end") }} as done_hours
     from issue_days
     left join statuses
         on statuses.issue_id = issue_days.issue_id

@@ -7,7 +7,7 @@ select
     scope_issues,
     scope_issues - done_issues as open_issues,
     scope_hours,
-    scope_hours - done_hours as open_hours,
+    {{ backlog.exact('scope_hours - done_hours') }} as open_hours,
     {%- for what in ('issues', 'hours') %}
     case
         when start_date < release_due_date and day between start_date and release_due_date

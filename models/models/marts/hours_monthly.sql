@@ -20,7 +20,7 @@ select
     -- Categories whose ids are not known stay together under their names.
     coalesce(max(category), case when category_ids is null then categories end) as category,
     {{ backlog.month_of('entered_on') }} as month,
-    sum(hours / shares) as hours,
+    {{ backlog.exact_sum('hours / shares') }} as hours,
     count(distinct issue_id) as issues
 from shared
 group by

@@ -16,13 +16,10 @@ per_issue as (
         sum(case when enters_closed = 1 and (from_status_id <> 4 or from_status_id is null) then 1 else 0 end) as times_closed,
         sum(leaves_closed) as times_reopened,
         {%- for status, name in [(1, 'open'), (2, 'in_progress'), (3, 'resolved')] %}
-        sum(case when to_status_id = {{ status }} then {{ backlog.hours_between('entered_at', 'coalesce(left_at, as_of.as_of)') }} else 0 end) as hours_{{ name }},
+        {{ backlog.exact_sum('case when to_status_id = ' ~ status ~ ' then ' ~ backlog.hours_between('entered_at', 'coalesce(left_at, as_of.as_of)') ~ ' else 0 end') }} as hours_{{ name }},
         {%- endfor %}
-        sum(case
-            when to_status_id not in (1, 2, 3, 4) or to_status_id is null
-                then {{ backlog.hours_between('entered_at', 'coalesce(left_at, as_of.as_of)') }}
-            else 0
-        end) as hours_in_other_statuses
+        {{ backlog.exact_sum('case when to_status_id not in (1, 2, 3, 4) or to_status_id is null then '
+            ~ backlog.hours_between('entered_at', 'coalesce(left_at, as_of.as_of)') ~ ' else 0 end') }} as hours_in_other_statuses
     from transitions
     cross join {{ ref('stg_backlog__as_of') }} as as_of
     group by issue_id

@@ -17,7 +17,7 @@ select
     coalesce(now_.scope_issues - now_.done_issues, 0) as open_issues,
     coalesce(now_.done_issues, 0) as closed_issues,
     coalesce(now_.scope_hours, 0) as planned_hours,
-    coalesce(now_.scope_hours - now_.done_hours, 0) as open_planned_hours,
+    coalesce({{ backlog.exact('now_.scope_hours - now_.done_hours') }}, 0) as open_planned_hours,
     coalesce(start_.scope_issues, 0) as issues_at_start,
     coalesce(now_.scope_issues, 0) - coalesce(start_.scope_issues, 0) as issues_added_since_start,
     case

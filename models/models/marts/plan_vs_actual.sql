@@ -27,9 +27,9 @@ select
     count(estimated_hours) as issues_with_plan,
     count(actual_hours) as issues_with_actual,
     -- An issue in several milestones counts in each of them with its share.
-    coalesce(sum(estimated_hours / milestones_of_it), 0) as planned_hours,
-    coalesce(sum(actual_hours / milestones_of_it), 0) as actual_hours,
+    coalesce({{ backlog.exact_sum('estimated_hours / milestones_of_it') }}, 0) as planned_hours,
+    coalesce({{ backlog.exact_sum('actual_hours / milestones_of_it') }}, 0) as actual_hours,
     -- Only issues that have both can say how good the plan was.
-    sum(case when estimated_hours is not null then (actual_hours - estimated_hours) / milestones_of_it end) as hours_over_plan
+    {{ backlog.exact_sum('case when estimated_hours is not null then (actual_hours - estimated_hours) / milestones_of_it end') }} as hours_over_plan
 from shares
 group by project_id, milestone_id, assignee_id

@@ -6,8 +6,8 @@ with issues as (
         sum(case when is_closed then 0 else 1 end) as open_issues,
         sum(case when days_overdue > 0 then 1 else 0 end) as overdue_issues,
         sum(case when assignee_id is null and not is_closed then 1 else 0 end) as open_issues_of_nobody,
-        coalesce(sum(estimated_hours), 0) as planned_hours,
-        coalesce(sum(actual_hours), 0) as actual_hours,
+        coalesce({{ backlog.exact_sum('estimated_hours') }}, 0) as planned_hours,
+        coalesce({{ backlog.exact_sum('actual_hours') }}, 0) as actual_hours,
         max(last_activity_at) as last_issue_activity_at
     from {{ ref('issue_enhanced') }}
     group by project_id
@@ -16,7 +16,7 @@ with issues as (
 times as (
     select
         project_id,
-        avg(lead_hours) as average_lead_hours,
+        {{ backlog.exact_sum('lead_hours') }} / nullif(count(lead_hours), 0) as average_lead_hours,
         sum(case when closed_at is not null then 1 else 0 end) as closed_issues,
         sum(case when times_reopened > 0 then 1 else 0 end) as reopened_issues
     from {{ ref('lead_times') }}

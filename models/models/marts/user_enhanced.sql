@@ -5,7 +5,7 @@ with assigned as (
         count(*) as issues,
         sum(case when is_closed then 0 else 1 end) as open_issues,
         sum(case when days_overdue > 0 then 1 else 0 end) as overdue_issues,
-        coalesce(sum(case when is_closed then 0 else estimated_hours end), 0) as open_planned_hours
+        coalesce({{ backlog.exact_sum('case when is_closed then 0 else estimated_hours end') }}, 0) as open_planned_hours
     from {{ ref('issue_enhanced') }}
     where assignee_id is not null
     group by assignee_id
@@ -19,7 +19,7 @@ created as (
 ),
 
 hours as (
-    select person_id, sum(hours) as hours_entered from {{ ref('worklog') }} where person_id is not null group by person_id
+    select person_id, {{ backlog.exact_sum('hours') }} as hours_entered from {{ ref('worklog') }} where person_id is not null group by person_id
 ),
 
 said as (

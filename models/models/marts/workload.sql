@@ -5,7 +5,7 @@ with due as (
         {{ backlog.week_of('due_date') }} as week,
         max(assignee) as assignee,
         count(*) as issues_due,
-        sum(case when estimated_hours > coalesce(actual_hours, 0) then estimated_hours - coalesce(actual_hours, 0) else 0 end) as hours_due
+        {{ backlog.exact_sum('case when estimated_hours > coalesce(actual_hours, 0) then estimated_hours - coalesce(actual_hours, 0) else 0 end') }} as hours_due
     from {{ ref('issue_enhanced') }}
     where assignee_id is not null and due_date is not null and not coalesce(is_closed, false)
     group by 1, 2

@@ -32,7 +32,7 @@ select
     {{ backlog.local_date('entries.valid_from') }} as entered_on,
     entries.hours_before,
     entries.hours_after,
-    entries.hours_after - entries.hours_before as hours,
+    {{ backlog.exact('entries.hours_after - entries.hours_before') }} as hours,
     entries.origin = 'created' as is_at_creation,
     categories.value as categories,
     categories.value_id as category_ids
