@@ -25,8 +25,8 @@ HEAD = """# Columns
 Every table and every column, with an example. Column names are in small letters, as DuckDB and PostgreSQL have them;
 in Snowflake they are the same in capitals. JSON columns are `JSON` in DuckDB, `jsonb` in PostgreSQL, `VARIANT` in
 Snowflake; time stamps are in UTC. The key of a table is printed **bold**. Keys, cursors and cost are in
-[streams.md](streams.md), the tables of the dbt package in its [README](../models/README.md), and how to ask questions in
-[open-the-database.md](open-the-database.md).
+[streams.md](streams.md), the tables of the dbt package in its [README](../models/README.md), and how to ask questions
+in [open-the-database.md](open-the-database.md).
 
 This page is made from the schemas by `python docs/make_columns.py`.
 """
