@@ -1,7 +1,6 @@
 """`make demo`: an emulated Backlog space into a DuckDB file, twice, the second time only what has changed.
 
-Everything happens on this machine. The files stay in `build/demo/`,
-pictures among them.
+Everything happens on this machine. The files stay in `build/demo/`, among them a page to look at.
 """
 
 from __future__ import annotations
@@ -22,10 +21,11 @@ import duckdb
 from integration_tests.emulator import Emulator, Space, texts
 from integration_tests.emulator.entities import Issue
 from integration_tests.emulator.generator import generate
-from integration_tests.pictures import draw
+from source_backlog.report import write
 
 FOLDER = Path("build/demo")
 DATABASE = FOLDER / "backlog.duckdb"
+PAGE = FOLDER / "index.html"
 EARLIER = FOLDER / "backlog-after-the-first-sync.duckdb"
 HOUR = 3600
 PROJECT = "SHOP"
@@ -91,11 +91,10 @@ def main() -> None:
     title("Open issues per project and assignee")
     with duckdb.connect(str(DATABASE), read_only=True) as connection:
         connection.sql(OPEN_ISSUES).show(max_rows=60)
-    *pictures, page = draw(DATABASE, FOLDER, PROJECT)
+        write(lambda query: connection.execute(query).fetchall(), PAGE)
 
     title("To look at")
-    print(f"pictures  {page}")
-    print(f"          {', '.join(str(picture) for picture in pictures)}")
+    print(f"a page    {PAGE}")
     print(f"tables    {DATABASE}: schema main as Backlog has it, schema analytics as the models make it")
     print(f"\nThe demo took {time.monotonic() - began:.0f} s.")
 
@@ -111,6 +110,7 @@ def work_for_a_quarter(space: Space) -> None:
     opened, working, resolved, closed = project.statuses
     review = space.create_status(project, "レビュー待ち", color="#868cb7")
     release = space.create_version(project, "夏のリリース", start_date="2026-04-06", release_due_date="2026-07-03")
+    categories = [space.create_category(project, name) for name in ("画面", "決済", "在庫", "運用")]
     queue: list[Issue] = []
     for day in range((QUARTER_ENDS - QUARTER_BEGINS).days):
         space.set_now(QUARTER_BEGINS + timedelta(days=day))
@@ -126,6 +126,7 @@ def work_for_a_quarter(space: Space) -> None:
                     by=rng.choice(team),
                     assignee=rng.choice(team),
                     milestones=(release,) if rng.random() < 0.85 else (),
+                    categories=(rng.choice(categories),) if rng.random() < 0.9 else (),
                     estimated_hours=rng.choice([2, 3, 5, 8, 13]),
                     due_date=(space.now + timedelta(days=rng.randrange(7, 45))).strftime("%Y-%m-%d"),
                 )
@@ -146,7 +147,7 @@ def work_for_a_quarter(space: Space) -> None:
         if done and space.now.weekday() in (1, 4):
             space.advance(HOUR)
             space.bulk_update_issues(done, status=closed, by="leader")
-        if rng.random() < 0.05 and (finished := [issue for issue in queue if issue.status is closed]):
+        if rng.random() < 0.12 and (finished := [issue for issue in queue if issue.status is closed]):
             space.update_issue(rng.choice(finished), status=opened, comment="再発しました。", by=rng.choice(team))
 
 

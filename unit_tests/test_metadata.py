@@ -128,7 +128,8 @@ def test_the_lock_file_holds_what_is_declared_in_the_versions_of_the_constraints
     declared = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
     for requirement in map(Requirement, declared):
         assert locked[canonicalize_name(requirement.name)] in requirement.specifier, requirement
-    assert sorted(LOCK["extras"]) == sorted(project["optional-dependencies"])
+    untried = {"bigquery", "redshift", "databricks", "clickhouse", "mssql", "s3", "gs", "az"}
+    assert set(LOCK["extras"]) == set(project["optional-dependencies"]) - untried, "see .ci/make-lock"
 
 
 def test_the_lock_file_names_no_index() -> None:

@@ -1,0 +1,132 @@
+"""The page to look at: what is in it, for a project with a past and for a space without issues."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration_tests import demo, tables
+from integration_tests.emulator import Space
+from integration_tests.emulator.generator import generate
+from integration_tests.emulator.limits import Limits
+from integration_tests.emulator.truth import truth
+from integration_tests.lives import STREAMS
+from integration_tests.warehouse import needs
+from source_backlog.report import write
+
+needs("dbt-duckdb", "dbt-duckdb (the extra `demo`) is not installed")
+duckdb = pytest.importorskip("duckdb")
+
+pytestmark = pytest.mark.slow
+
+PACKAGE = Path(__file__).parent.parent / "models"
+
+
+def page_of(space: Space, folder: Path) -> tuple[str, Any]:
+    held = tables.empty()
+    for stream in STREAMS:
+        tables.merge(held, stream, truth(space, stream, domain="emulator.backlog.jp", limits=Limits()))
+    file = folder / "space.duckdb"
+    tables.to_duckdb(file, held)
+    tables.dbt(PACKAGE, folder, "run", BACKLOG_DUCKDB=str(file))
+    connection = duckdb.connect(str(file))
+    write(lambda query: connection.execute(query).fetchall(), folder / "index.html")
+    return (folder / "index.html").read_text(encoding="utf-8"), connection
+
+
+@pytest.fixture(scope="module")
+def quarter(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
+    space = generate(seed=7, projects=2, issues=60, now=demo.QUARTER_BEGINS)
+    demo.work_for_a_quarter(space)
+    space.update_issue(
+        space.project("SHOP").issues[0], summary="<script>alert('<b>&')</script>", due_date="2026-04-07", status=1
+    )
+    return page_of(space, tmp_path_factory.mktemp("report"))
+
+
+def views(page: str) -> list[str]:
+    return page.split('<main class="view"')[1:]
+
+
+def test_the_page_needs_nothing_else(quarter: tuple[str, Any]) -> None:
+    page, _ = quarter
+    assert not re.search(r"""(?:src|href)=|url\(|@import|https?://""", page)
+    assert page.count("<svg") > 10 and "<img" not in page
+
+
+def test_what_people_wrote_is_text(quarter: tuple[str, Any]) -> None:
+    page, _ = quarter
+    assert page.count("<script>") == 1 and "&lt;script&gt;alert(&#x27;&lt;b&gt;&amp;&#x27;)" in page
+
+
+def test_each_section_has_a_heading_a_sentence_and_its_time_in_both_languages(quarter: tuple[str, Any]) -> None:
+    page, connection = quarter
+    ((today,),) = connection.execute("SELECT as_of_day FROM analytics.stg_backlog__as_of").fetchall()
+    sections = re.findall(r"<section.*?</section>", page, re.S)
+    assert len(sections) == 6 * len(views(page))
+    for section in sections:
+        heading, how = re.search(r"<h2>(.*?)</h2><p class=\"how\">(.*?)</p>", section).groups()  # type: ignore[union-attr]
+        for text in (heading, how):
+            assert text.count('class="lang-ja"') == text.count('class="lang-en"') == 1
+        assert f"{today} 時点" in section and f"As of {today}" in section
+
+
+def test_the_filter_has_every_project(quarter: tuple[str, Any]) -> None:
+    page, connection = quarter
+    keys = connection.execute("SELECT project_key FROM analytics.project_enhanced WHERE issues > 0 AND NOT is_archived")
+    options = re.findall(r"<option [^>]*>(.*?)</option>", page)
+    assert {option.split()[0] for option in options[1:]} == {key for (key,) in keys.fetchall()}
+    assert len(views(page)) == len(options)
+
+
+def shop(page: str) -> str:
+    options = re.findall(r"<option [^>]*>(.*?)</option>", page)
+    return views(page)[next(n for n, option in enumerate(options) if option.startswith("SHOP "))]
+
+
+def test_the_charts_show_the_figures_of_the_models(quarter: tuple[str, Any]) -> None:
+    page, connection = quarter
+    view = shop(page)
+    assert "夏のリリース" in view
+    ((closed, reopened),) = connection.execute(
+        "SELECT closed_issues, reopened_issues FROM analytics.project_enhanced WHERE project_key = 'SHOP'"
+    ).fetchall()
+    assert closed > 20 and reopened > 3, "the demo has to have something to show"
+    bars = re.findall(r'<svg class="wide"[^>]*aria-label="lead times".*?</svg>', view, re.S)
+    days = sorted(
+        hours / 24
+        for (hours,) in connection.execute(
+            "SELECT lead_hours FROM analytics.lead_times JOIN analytics.issue_enhanced USING (issue_id) "
+            "WHERE project_key = 'SHOP' AND closed_at IS NOT NULL"
+        ).fetchall()
+    )
+    median = days[-(-len(days) // 2) - 1]
+    assert f"50% within {median:.1f} days" in bars[0]
+    late = connection.execute(
+        "SELECT issue_key, days_overdue FROM analytics.overdue WHERE project_key = 'SHOP'"
+    ).fetchall()
+    for key, number in late[:15]:
+        assert re.search(rf"<td>{key}</td>.*?<td class=.number.>{number}</td>", view), key
+    # Statuses in the order of the workflow, from what waits to what is done.
+    legend = re.search(r'累積フロー.*?<ul class="legend">(.*?)</ul>', view, re.S).group(1)  # type: ignore[union-attr]
+    assert re.findall(r'class="lang-ja">(.*?)<', legend) == ["未対応", "処理中", "処理済み", "レビュー待ち", "完了"]
+
+
+def test_months_stand_below_the_days(quarter: tuple[str, Any]) -> None:
+    view = shop(quarter[0])
+    burndown = re.search(r'<svg class="wide"[^>]*aria-label="夏のリリース".*?</svg>', view, re.S).group()  # type: ignore[union-attr]
+    for text in ("2026年4月", "6月", "Jun", "Jul"):
+        assert f">{text}</text>" in burndown
+
+
+def test_a_space_without_issues_says_so(tmp_path: Path) -> None:
+    space = Space(seed=1)
+    space.add_user("admin", "管理者", role_type=1, persona="administrator")
+    space.create_version(space.create_project("NEW", "新規"), "1.0")
+    page, _ = page_of(space, tmp_path)
+    assert len(views(page)) == 1
+    for text in ("課題がありません。", "Nothing is overdue.", "No hours were entered.", "No issue was closed."):
+        assert text in page

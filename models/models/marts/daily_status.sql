@@ -1,0 +1,28 @@
+{#- The status of every issue at the end of every day that is known, until the day on which it was closed.
+
+    Of an issue whose history is as it was, only the days since the last build are added. -#}
+{{ config(
+    materialized=backlog.kept_up(), incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ backlog.forget_issues_that_changed() }}"
+) }}
+select
+    days.day,
+    spans.issue_id,
+    spans.project_id,
+    spans.status_id,
+    spans.status,
+    fingerprints.fingerprint
+from {{ ref('int_backlog__status_days') }} as spans
+inner join {{ ref('int_backlog__fingerprints') }} as fingerprints on fingerprints.issue_id = spans.issue_id
+cross join {{ ref('stg_backlog__as_of') }} as as_of
+{%- if is_incremental() %}
+left join (
+    select issue_id, max(day) as last_day from {{ this }} group by issue_id
+) as built on built.issue_id = spans.issue_id
+{%- endif %}
+inner join {{ ref('int_backlog__days') }} as days
+    on days.day >= spans.first_day
+    and days.day <= coalesce(spans.last_day, as_of.as_of_day)
+    {%- if is_incremental() %}
+    and (built.last_day is null or days.day > built.last_day)
+    {%- endif %}

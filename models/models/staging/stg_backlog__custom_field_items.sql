@@ -1,0 +1,5 @@
+{{ backlog.read_source('custom_field_items', [
+    ['customfieldid', 'integer', 'custom_field_id'],
+    ['id', 'integer', 'item_id'],
+    ['name', 'text', 'item']
+]) }}

@@ -1,0 +1,9 @@
+{{ backlog.read_source('document_comments', [
+    ['id', 'text', 'comment_id'],
+    ['projectid', 'integer', 'project_id'],
+    ['documentid', 'text', 'document_id'],
+    ['plain', 'text', 'content'],
+    ['created', 'moment', 'created_at'],
+    ['createduserid', 'integer', 'person_id'],
+    ['createduser', 'json', 'created_user']
+], switch='using_documents') }}

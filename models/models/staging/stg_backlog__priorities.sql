@@ -1,0 +1,4 @@
+{{ backlog.read_source('priorities', [
+    ['id', 'integer', 'priority_id'],
+    ['name', 'text', 'priority']
+]) }}

@@ -1,0 +1,5 @@
+{{ backlog.read_source('wikis', [
+    ['id', 'integer', 'wiki_id'],
+    ['projectid', 'integer', 'project_id'],
+    ['name', 'text']
+], switch='using_wikis') }}
