@@ -85,7 +85,7 @@ def main() -> None:
         print(f"{table:20}  {row}")
     print(f"\nAPI requests: {first} in the first sync, {second} in the second.")
 
-    title("From rows to answers: the dbt project in models/")
+    title("From rows to answers: the dbt package in models/")
     build_models()
 
     title("Open issues per project and assignee")
@@ -167,7 +167,8 @@ def build_models() -> None:
         sys.exit(status)
     results = json.loads((FOLDER / "dbt" / "run_results.json").read_text(encoding="utf-8"))["results"]
     tests = sum(result["status"] == "pass" for result in results)
-    print(f"{len(results) - tests} views and tables built, {tests} tests passed")
+    built = sum(result["status"] == "success" for result in results)
+    print(f"{built} views and tables built, {tests} tests passed")
 
 
 def seen(emulator: Emulator) -> str:

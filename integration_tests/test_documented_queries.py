@@ -91,6 +91,8 @@ class Past:
         self.project = space.create_project("LAB", "Counted")
         project = self.project
         milestones = [space.create_version(project, name) for name in ("1.0", "2.0")]
+        # Called like a built-in one.
+        confusing = space.create_custom_field(project, "status", 1)
         space.advance(3600)
         self.created = space.now
         self.issues = [
@@ -109,6 +111,8 @@ class Past:
         space.update_issue(once, status=CLOSED, actual_hours=4, milestones=milestones, by="administrator")
         self.completed = space.now
         space.update_issue(reopened, status=1)
+        space.update_issue(once, custom_fields={confusing: "未対応"})
+        space.update_issue(reopened, custom_fields={confusing: "完了"})
         space.update_issue(deleted, status=CLOSED)
         self._remember(space)
         space.advance(86_400)
