@@ -22,7 +22,7 @@ DOTS := awk '/^ *Collecting |^ *Requirement already/ { printf "."; fflush() } \
 	/^Installing collected/ { printf " installing"; fflush() } END { print "" }'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sync config-given unit test lint qa format form image benchmark constraints lock clean
+.PHONY: help demo sync config-given unit test lint qa format form image benchmark constraints lock dist canary clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,8 +93,14 @@ lock: ## Write poetry.lock, with the versions of constraints.txt
 	@build/poetry/bin/python -m pip -q install 'poetry>=2.2,<3' 2>build/poetry/log || { tail -n 60 build/poetry/log >&2; exit 1; }
 	@build/poetry/bin/python .ci/make-lock
 
+dist: ## Make what a release consists of: wheel, SBOM, release text, checksums
+	@.ci/make-dist $(TAG)
+
+canary: ## Run the tests on the newest CDK and dlt, pre-releases too
+	@.ci/canary
+
 clean: ## Remove what the other commands have written, except backlog.duckdb
-	rm -rf $(VENV) .venv-dlt $(QA) build .tmp .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-dlt $(QA) build dist .tmp .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt .ci/make-venv

@@ -1,14 +1,16 @@
-"""Write docs/erd.md, the diagrams of the warehouse tables, from the schemas, the manifest and docs/streams.md.
+"""Write docs/erd.md and erd/source.dbml, the warehouse tables, from the schemas, the manifest and docs/streams.md.
 
 Run `python docs/make_erd.py` after a change of a schema, of a primary key or of the tables in docs/streams.md; a
 unit test fails until it is done. Each section of docs/streams.md becomes a diagram of the tables that it lists.
 Primary keys come from the manifest. Relations follow from the names of id columns (`issueId` refers to `issues`)
-and from the shared shape of an object column (a `user.json` object refers to `users`).
+and from the shared shape of an object column (a `user.json` object refers to `users`). The Mermaid diagrams show the
+columns that a reader knows a table by; the DBML, which Airbyte publishes on dbdocs.io, has them all.
 """
 
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ MANIFEST = ROOT / "source_backlog" / "manifest.yaml"
 SCHEMAS = ROOT / "source_backlog" / "schemas"
 REFERENCE = ROOT / "docs" / "streams.md"
 TARGET = ROOT / "docs" / "erd.md"
+DBML = ROOT / "erd" / "source.dbml"
 
 # Columns that are shown although they are no keys: what a reader knows a table by.
 MAIN_COLUMNS = """
@@ -283,8 +286,41 @@ def render() -> str:
     return "\n".join(parts)
 
 
+def _reference(relation: Relation, key: list[str]) -> Iterator[str]:
+    """A line of DBML for each column of the child that refers to the parent."""
+    *shared, last = relation.columns
+    (own,) = set(key) - set(shared) if len(key) == len(relation.columns) else {"id"}
+    sign = "-" if relation.single else ">"
+    for name in last.split(", "):
+        here, there = (
+            ", ".join(f'"{column}"' for column in columns)
+            for columns in ([*shared, name.removesuffix(".id")], [*shared, own])
+        )
+        brackets = "({})" if shared else "{}"
+        yield f'Ref: "{relation.child}".{brackets.format(here)} {sign} "{relation.parent}".{brackets.format(there)}'
+
+
+def render_dbml() -> str:
+    """The text of erd/source.dbml: https://dbml.dbdiagram.io/docs."""
+    tables, keys = read_tables(), read_primary_keys()
+    lines = ["// Written by `python docs/make_erd.py`."]
+    for name, columns in tables.items():
+        single = keys[name][0] if len(keys[name]) == 1 else None
+        lines += ["", f'Table "{name}" {{']
+        lines += [f'  "{each}" {_type(prop)}{" [pk]" if each == single else ""}' for each, prop in columns.items()]
+        if not single:
+            lines += ["", "  indexes {", f"    ({', '.join(keys[name])}) [pk]", "  }"]
+        lines.append("}")
+    lines.append("")
+    for relation in read_relations(tables, keys):
+        lines += _reference(relation, keys[relation.parent])
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
     try:
         TARGET.write_text(render(), encoding="utf-8")
+        DBML.parent.mkdir(exist_ok=True)
+        DBML.write_text(render_dbml(), encoding="utf-8")
     except ValueError as error:
         sys.exit(str(error))

@@ -1,6 +1,7 @@
-"""docs/erd.md is what docs/make_erd.py writes, and its relations leave no id column out."""
+"""docs/erd.md and erd/source.dbml are what docs/make_erd.py writes, and the relations leave no id column out."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -51,8 +52,18 @@ def erd() -> ModuleType:
     return module
 
 
-def test_the_committed_file_is_up_to_date(erd: ModuleType) -> None:
+def test_the_committed_files_are_up_to_date(erd: ModuleType) -> None:
     assert erd.TARGET.read_text(encoding="utf-8") == erd.render(), "run `python docs/make_erd.py`"
+    assert erd.DBML.read_text(encoding="utf-8") == erd.render_dbml(), "run `python docs/make_erd.py`"
+
+
+def test_the_references_of_the_dbml_join_columns_that_are_there(erd: ModuleType) -> None:
+    tables = erd.read_tables()
+    references = re.findall(r'^Ref: "(\w+)"\.(.+) [->] "(\w+)"\.(.+)$', erd.render_dbml(), re.MULTILINE)
+    assert len(references) >= len(erd.read_relations(tables, erd.read_primary_keys())) > 100
+    for child, here, parent, there in references:
+        assert set(re.findall(r"\w+", here)) <= tables[child].keys(), child
+        assert set(re.findall(r"\w+", there)) <= tables[parent].keys(), parent
 
 
 def test_every_table_is_drawn_once(erd: ModuleType) -> None:
