@@ -180,7 +180,7 @@ def test_hundreds_of_fields_in_many_projects() -> None:
             ]
             space.create_issue(project, "課題", custom_fields={made[0]: "値", made[2]: number})
         emulator.clear_requests()
-        schema = issue_schema(emulator, **COLUMNS)
+        schema = issue_schema(emulator, **COLUMNS, num_workers=4)
         projects = len(space.visible_projects(space.user(None)))
         assert len(custom_columns(schema)) == 600 + before
         paths = [request.path for request in emulator.requests]

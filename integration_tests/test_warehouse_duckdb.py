@@ -89,14 +89,16 @@ def test_what_was_read_is_loaded_on_the_way(file: Path, tmp_path: Path) -> None:
         assert ask(file, "SELECT count(*) FROM _dlt_loads WHERE status = 0")[0][0] > 1
 
 
-def test_quiet_syncs_write_nothing(file: Path, emulator: Emulator, tmp_path: Path) -> None:
+def test_quiet_syncs_write_the_state_alone(file: Path, emulator: Emulator, tmp_path: Path) -> None:
     command = Command(emulator, tmp_path, f"duckdb:///{file}")
     command.run()
     command.run()
-    before = file.stat().st_size, ask(file, "SELECT count(*) FROM _dlt_loads")
-    output, _ = command.run()
-    assert (file.stat().st_size, ask(file, "SELECT count(*) FROM _dlt_loads")) == before
-    assert " 0 new or changed" in output
+    before = file.stat().st_size
+    for _ in range(3):
+        output, _ = command.run()
+        # The state alone: when each project was looked at last.
+        assert file.stat().st_size <= 1.05 * before
+        assert " 0 new or changed" in output
     assert "read again, none changed" in output
 
 

@@ -38,6 +38,7 @@ STREAMS = (
     "issue_comments",
     "issue_custom_field_values",
     "issues",
+    "project_teams",
     "project_users",
     "projects",
     "recently_viewed_wikis",
