@@ -201,5 +201,5 @@ def test_disk_usage_that_cannot_be_read_leaves_it_open() -> None:
 
 def test_check_counts_what_can_be_read_and_asks_for_nothing_else(emulator: Emulator) -> None:
     output = command("check", emulator.config())
-    assert [line for line in output.logs("INFO") if "it sees 3 of the selected projects" in line]
+    assert [line for line in output.logs("INFO") if "it sees 3 projects, and all are synced" in line]
     assert not [request for request in emulator.requests if request.query == ALL]

@@ -201,12 +201,8 @@ def test_dlt_in_five_lines(emulator: Emulator, tmp_path: Path) -> None:
     for count in (1, 2):
         emulator.clear_requests()
         # dlt keeps what it knows of a pipeline in the home directory.
-        output = run(
-            [sys.executable, "pipeline.py"],
-            tmp_path,
-            RUNTIME__DLTHUB_TELEMETRY="false",
-            DLT_DATA_DIR=str(tmp_path / "dlt"),
-        )
+        home = str(tmp_path / "dlt")
+        output = run([sys.executable, "pipeline.py"], tmp_path, RUNTIME__DLTHUB_TELEMETRY="false", DLT_DATA_DIR=home)
         print(output)
         assert "is LOADED and contains no failed jobs" in output
         with duckdb.connect(str(tmp_path / "backlog.duckdb"), read_only=True) as connection:
