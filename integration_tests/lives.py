@@ -26,18 +26,21 @@ from integration_tests.tables import Tables, empty, merge
 BEGIN = int(datetime(2026, 3, 27, 14, 0, tzinfo=UTC).timestamp())
 DAY = 86_400
 STREAMS = (
-    *("activities", "categories", "custom_field_items", "custom_fields", "issue_changelogs", "issue_comments"),
-    *(
-        "issue_types",
-        "issues",
-        "priorities",
-        "project_users",
-        "projects",
-        "resolutions",
-        "statuses",
-        "users",
-        "versions",
-    ),
+    "activities",
+    "categories",
+    "custom_field_items",
+    "custom_fields",
+    "issue_changelogs",
+    "issue_comments",
+    "issue_types",
+    "issues",
+    "priorities",
+    "project_users",
+    "projects",
+    "resolutions",
+    "statuses",
+    "users",
+    "versions",
 )
 # Attribute of the emulator's issue -> name of the field in the change log.
 SINGLE = {

@@ -115,15 +115,20 @@ def live(reader: Reader, world: World, syncs: list[Any]) -> bool:
     return hidden
 
 
-@settings(
-    max_examples=HISTORIES or 300,
-    derandomize=not HISTORIES,
-    deadline=None,
-    database=None,
-    # Making a failing history smaller takes minutes.
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+def tried(number: int) -> settings:
+    """So many histories, always the same ones, or `HISTORIES` of others at every run."""
+    return settings(
+        max_examples=HISTORIES or number,
+        derandomize=not HISTORIES,
+        deadline=None,
+        database=None,
+        # Making a failing history smaller takes minutes.
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@tried(300)
 @given(
     seed=st.integers(0, 5),
     readings=some(SETTINGS),

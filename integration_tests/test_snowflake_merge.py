@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus, SyncMode, Type
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("duckdb")
@@ -20,7 +20,7 @@ from integration_tests import snowflake_model
 from integration_tests.emulator import Emulator
 from integration_tests.histories import FAMILIES, QUIRKS, SETTINGS, TOMBSTONE, Reader, World, messages, quick
 from integration_tests.snowflake_model import Table
-from integration_tests.test_histories import HISTORIES, histories, live, some
+from integration_tests.test_histories import histories, live, some, tried
 from source_backlog import SourceBacklog
 
 pytestmark = pytest.mark.slow
@@ -93,14 +93,7 @@ class IntoSnowflake(Reader):
         return [columns[column] for column in self.snowflake[name].key]
 
 
-@settings(
-    max_examples=HISTORIES or 40,
-    derandomize=not HISTORIES,
-    deadline=None,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@tried(40)
 @given(
     seed=st.integers(0, 5),
     readings=some(SETTINGS),

@@ -3,7 +3,7 @@
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from airbyte_cdk.sources.declarative.transformations.config_transformations.conf
     ConfigTransformation,
 )
 from airbyte_cdk.sources.declarative.validators.validation_strategy import ValidationStrategy
+from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.values import STAMP, as_instant
@@ -30,6 +31,8 @@ DATE = re.compile(
     r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}"
     r"(T[0-9]{2}(:?[0-9]{2}(:?[0-9]{2}([.,][0-9]+)?)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
 )
+# A shorter text is no key, and to mask it everywhere would garble the messages.
+SHORTEST_SECRET = 8
 # What can be sent in a header; keys and tokens are ASCII without blanks.
 SECRET = re.compile(r"[\x21-\x7e]+")
 
@@ -221,3 +224,19 @@ def _wrong(message: str) -> AirbyteTracedException:
     return AirbyteTracedException(
         message=message, internal_message="The config is not valid.", failure_type=FailureType.config_error
     )
+
+
+def mask_secrets(config: Mapping[str, Any], also: Iterable[Any] = ()) -> None:
+    """Have all texts of the credentials masked in every output, wherever in them they stand, and what else is given."""
+    found = [*also, *_texts(config.get("credentials"))]
+    kept = {text for text in found if isinstance(text, str) and len(text) >= SHORTEST_SECRET}
+    # A secret may hold another one: the longest first.
+    update_secrets(sorted(kept, key=len, reverse=True))
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return [text for name, inner in value.items() if name != "auth_type" for text in _texts(inner)]
+    if isinstance(value, list):
+        return [text for inner in value for text in _texts(inner)]
+    return [value] if isinstance(value, str) else []

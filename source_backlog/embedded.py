@@ -23,14 +23,12 @@ from airbyte_cdk.models import (
     FailureType,
     SyncMode,
 )
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.oauth import TokenStore, keep_tokens_in
+from source_backlog.config import mask_secrets
 from source_backlog.source import SourceBacklog
-
-# A shorter text is no key, and to mask it everywhere would garble the messages.
-SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True)
@@ -119,8 +117,7 @@ class Connector:
             if isinstance(handler.formatter, AirbyteLogFormatter):
                 logging.root.removeHandler(handler)
         keep_tokens_in(ConfigFile(config, path))
-        texts = _texts(config.get("credentials"))
-        update_secrets(sorted((text for text in texts if len(text) >= SHORTEST_SECRET), key=len, reverse=True))
+        mask_secrets(config)
 
     def introduce(self) -> Mapping[str, Any]:
         """The row of the stream `space`, if the key, the projects and the address are right."""
@@ -203,9 +200,3 @@ class Connector:
 def is_incremental(stream: AirbyteStream) -> bool:
     """Whether a read of the stream goes on from where the last one has come."""
     return SyncMode.incremental in (stream.supported_sync_modes or [])
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, Mapping):
-        return [text for name, inner in value.items() if name != "auth_type" for text in _texts(inner)]
-    return [value] if isinstance(value, str) else []

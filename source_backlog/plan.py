@@ -14,6 +14,7 @@ from source_backlog.api.limits import limits_of
 from source_backlog.api.turns import FEW_SEARCHES, GAP_SECONDS
 from source_backlog.changes import quiet
 from source_backlog.changes.backlog import Backlog
+from source_backlog.changes.feed import PULL_REQUEST_DELETED
 from source_backlog.changes.paging import PAGE_SIZE, rows_of
 from source_backlog.changes.projects import selected_projects
 from source_backlog.space import streams_by_endpoint
@@ -21,13 +22,14 @@ from source_backlog.values import Row, day_before
 
 # One request for `/issues/count` names so many projects.
 PROJECTS_PER_COUNT = 100
-# "Pull request deleted or merged": `deletions` asks which of the two.
-MERGED = 21
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is, in numbers. `merged` are activities of type 21."""
+    """How much there is, in numbers. `merged` are activities that say that a pull request was deleted or merged.
+
+    `deletions` asks which of the two.
+    """
 
     projects: int
     issues: int
@@ -98,19 +100,34 @@ def _feed(size: Size) -> tuple[Requests, Requests]:
 
 FORMULAS: dict[str, Formula] = {
     **dict.fromkeys(
-        ("space", "space/notification", "space/diskUsage", "space/licence", "priorities", "resolutions", "users"), _once
+        (
+            "space",
+            "space/notification",
+            "space/diskUsage",
+            "space/licence",
+            "rateLimit",
+            "priorities",
+            "resolutions",
+            "users",
+            "users/myself",
+            "users/myself/recentlyViewedIssues",
+            "users/myself/recentlyViewedProjects",
+            "users/myself/recentlyViewedWikis",
+            # All of the space; those that the user has joined are in `ALWAYS`.
+            "projects",
+        ),
+        _once,
     ),
-    **dict.fromkeys(
-        ("users/myself", "users/myself/recentlyViewedIssues", "users/myself/recentlyViewedProjects"), _once
-    ),
-    "users/myself/recentlyViewedWikis": _once,
-    "rateLimit": _once,
-    # What every sync asks is counted apart.
-    "projects": lambda _: (Requests(), Requests()),
     **dict.fromkeys(
         (
-            *("projects/{}/users", "projects/{}/administrators", "projects/{}/teams", "projects/{}/statuses"),
-            *("projects/{}/issueTypes", "projects/{}/categories", "projects/{}/versions", "projects/{}/customFields"),
+            "projects/{}/users",
+            "projects/{}/administrators",
+            "projects/{}/teams",
+            "projects/{}/statuses",
+            "projects/{}/issueTypes",
+            "projects/{}/categories",
+            "projects/{}/versions",
+            "projects/{}/customFields",
             "projects/{}/webhooks",
         ),
         _per_project,
@@ -209,7 +226,7 @@ def size_of(backlog: Backlog) -> Size:
     newest, oldest = (_page_of_feed(backlog, order) for order in ("desc", "asc"))
     activities = estimated([row["id"] for row in newest], [row["id"] for row in oldest])
     seen = [*newest, *oldest]
-    merged = sum(row.get("type") == MERGED for row in seen) * activities // max(1, len(seen))
+    merged = sum(row.get("type") in PULL_REQUEST_DELETED for row in seen) * activities // max(1, len(seen))
     return Size(len(projects), issues, activities, merged)
 
 

@@ -12,18 +12,15 @@ from typing import Any, cast
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import ConnectorSpecification, FailureType
-from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
+from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.config import check_config, unknown_options
+from source_backlog.config import check_config, mask_secrets, unknown_options
 from source_backlog.disk import MAKE_ROOM, is_of_the_disk, room_in_temporary_folder
 from source_backlog.output import CLOSED_PIPE, speak_utf8
 from source_backlog.source import SourceBacklog
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
-
-# A shorter text is no key, and to mask it everywhere would garble the messages.
-SHORTEST_SECRET = 8
 
 
 class Entrypoint(AirbyteEntrypoint):
@@ -46,10 +43,7 @@ class Entrypoint(AirbyteEntrypoint):
     @staticmethod
     def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
         """Have all secrets of the config masked in every output, wherever in the form they stand."""
-        found = [*get_secrets(connection_specification, config), *_texts(config.get("credentials"))]
-        kept = {text for text in found if isinstance(text, str) and len(text) >= SHORTEST_SECRET}
-        # A secret may hold another one: the longest first.
-        update_secrets(sorted(kept, key=len, reverse=True))
+        mask_secrets(config, get_secrets(connection_specification, config))
 
 
 # How the CDK's lines about streams of a group begin.
@@ -165,11 +159,3 @@ def _read(kind: str, path: str | None, read: Callable[[str], Any]) -> Any:
         internal_message="The files that the platform gives must be readable.",
         failure_type=FailureType.config_error,
     )
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, Mapping):
-        return [text for name, inner in value.items() if name != "auth_type" for text in _texts(inner)]
-    if isinstance(value, list):
-        return [text for inner in value for text in _texts(inner)]
-    return [value] if isinstance(value, str) else []

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests_mock
 import yaml
 
 from source_backlog import SourceBacklog
@@ -18,7 +19,7 @@ from source_backlog.sync import destinations, main
 from source_backlog.sync.command import config_of
 from source_backlog.sync.destinations import destination_of
 from source_backlog.sync.errors import FAILED, USAGE, SyncError, explained
-from source_backlog.sync.first_words import all_streams, selected_streams
+from source_backlog.sync.first_words import all_streams, selected_streams, try_key
 from source_backlog.sync.progress import Progress
 
 KEY = {"SNOWFLAKE_PRIVATE_KEY_PATH": "key.p8"}
@@ -223,6 +224,14 @@ def test_what_a_database_says_becomes_a_sentence(said: str, status: int, meaning
     assert meaning in str(problem)
     assert problem.status == status
     assert not any(word in str(problem) for word in ("https://", "SELECT", "INSERT", "CREATE SCHEMA"))
+
+
+@pytest.mark.parametrize("credentials", ["secret", ["secret"], {"api_key": ["secret"]}, {"api_key": "日本"}])
+def test_credentials_of_an_odd_shape_are_left_to_the_connector_to_explain(
+    credentials: object, requests_mock: requests_mock.Mocker
+) -> None:
+    try_key({"domain": "acme.backlog.jp", "credentials": credentials})
+    assert not requests_mock.called
 
 
 def test_the_suggested_streams_are_those_of_the_metadata() -> None:

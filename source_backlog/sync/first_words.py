@@ -13,6 +13,8 @@ from source_backlog.sync.errors import USAGE, SyncError
 # One schema per stream: the manifest would take longer to read.
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 TIMEOUT_SECONDS = (5.0, 10.0)
+# https://developer.nulab.com/docs/backlog/error-response/
+MISSING_PERMISSION = 5
 LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost):\d+")
 HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
@@ -24,12 +26,13 @@ def all_streams() -> list[str]:
 
 def selected_streams(named: Sequence[str] | None, everything: bool) -> list[str]:
     """The streams to read. Raises `SyncError` (usage) for one that does not exist, or whose rows are files."""
+    known = all_streams()
     if everything:
-        return all_streams()
+        return known
     for name in named or ():
         if brings_files(name):
             raise SyncError(f"The stream {name!r} brings the contents of files, which have no place in a table.", USAGE)
-        if name not in all_streams():
+        if name not in known:
             raise SyncError(f"There is no stream {name!r}. `backlog-sync --list-streams` lists them.", USAGE)
     return list(named or SUGGESTED_STREAMS)
 
@@ -39,7 +42,8 @@ def try_key(config: Mapping[str, Any]) -> None:
 
     Whatever else may be wrong the connector knows to say better, and takes its time for it.
     """
-    host, key = config["domain"], config["credentials"].get("api_key")
+    host, credentials = config["domain"], config["credentials"]
+    key = credentials.get("api_key") if isinstance(credentials, Mapping) else None
     if not isinstance(host, str) or not isinstance(key, str) or not key.isascii() or not key.isprintable():
         return
     loopback = LOOPBACK.fullmatch(host)
@@ -50,7 +54,7 @@ def try_key(config: Mapping[str, Any]) -> None:
         answer = requests.get(
             url, headers={"Backlog-API-Key": key.strip()}, timeout=TIMEOUT_SECONDS, allow_redirects=False
         )
-        refused = answer.status_code == 401 and _code(answer) not in (5,)
+        refused = answer.status_code == 401 and _code(answer) != MISSING_PERMISSION
     except (requests.RequestException, ValueError, OSError):
         return
     if refused:
@@ -62,7 +66,6 @@ def try_key(config: Mapping[str, Any]) -> None:
 
 
 def _code(answer: requests.Response) -> Any:
-    # Code 5 is a missing permission.
     try:
         return answer.json()["errors"][0]["code"]
     except (ValueError, LookupError, TypeError):
