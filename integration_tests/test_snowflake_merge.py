@@ -6,6 +6,7 @@ broke off.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -202,6 +203,8 @@ def test_a_tombstone_is_not_lost_wherever_a_sync_breaks_off(emulator: Emulator) 
     space.update_wiki(pages[1], content="changed")
     space.update_pull_request(requests[1], summary="changed")
     output = messages(emulator, streams, list(reader.state.values()), deleted_records="tombstones")
+    before_tombstone = itertools.takewhile(lambda each: not (each.record and TOMBSTONE in each.record.data), output)
+    assert any(each.type == Type.STATE for each in before_tombstone), "the place is saved on the way, too"
     for arrived in range(len(output) + 1):
         state = dict(reader.state)
         for message in output[:arrived]:

@@ -151,11 +151,14 @@ class ObjectRetriever(BacklogRetriever):
         for owner, objects in found(self.backlog, finder, self.reader):
             yield from rows_of(members, objects, ids)
             finder.walk.done(owner)
-            # Where the feed has been read to is saved with the position: the tombstones of the way must be out before.
-            if not deleted and time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 saved = time.monotonic()
                 ids.keep(finished=False)
                 position = finder.walk.unfinished()
+                if position is not None and deleted:
+                    # Their tombstones come at the end: until then the feed has to tell of them once more.
+                    origin = finder.walk.origin
+                    position = replace(position, activity=origin.activity, again=origin.again)
                 if position is not None:
                     for member in members:
                         member.checkpoint(stream_slice, position)
