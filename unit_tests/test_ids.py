@@ -4,6 +4,7 @@ import itertools
 import json
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +28,20 @@ def told(*activities: Row) -> ToldIds:
     return made
 
 
-@pytest.mark.parametrize(("value", "number"), [("0", 0), ("3", 3), ("", None), (None, None), (3, None), ("³", None)])
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        ("0", 0),
+        ("3", 3),
+        ("", None),
+        (None, None),
+        (3, None),
+        ("³", None),
+        (str(2**63 - 1), 2**63 - 1),
+        (str(2**63), None),
+        ("9" * 5000, None),
+    ],
+)
 def test_an_id_is_digits_in_a_text(value: Any, number: Any) -> None:
     assert as_id(value) == number
 
@@ -73,12 +87,40 @@ def test_a_bulk_update_tells_of_the_comment_of_each_issue() -> None:
         activity(1, None, ("status", "3", "1")),
         activity(1, "text", ("status", "3", "1")),
         activity(1, {"id": "7"}, ("status", "3", "1")),
+        activity(1, {"id": 2**63}, ("status", "3", "1")),
+        activity(1, {"id": True}, ("status", "3", "1")),
+        activity(2**63, {"id": 7}, ("status", "3", "1")),
         activity(1, {"id": 7}, ("assigner", "3", "1")),
         activity(1, {"id": 7}, ("status", "3", "1"), kind=19),
     ],
 )
 def test_what_tells_nothing_is_left_out(strange: Row) -> None:
     assert told(strange).of(7) is None
+
+
+odd = st.one_of(
+    st.sampled_from([None, True, 0, 3, -1, 2**63, 2**70, 1.5, "", "3", "Open", "9" * 30, "status", "\u0000"]),
+    st.lists(st.none() | st.integers(), max_size=1),
+    st.dictionaries(st.just("id"), st.integers(), max_size=1),
+)
+
+
+@given(st.lists(st.tuples(st.integers(1, 2**70), odd, odd, odd, odd), max_size=4))
+def test_odd_values_are_as_good_as_none_and_what_is_kept_can_be_saved(many: list[tuple[Any, ...]]) -> None:
+    names = Names()
+    made = told(
+        *(
+            activity(number, {"id": comment}, ("status", new, old), ("resolution", old, name))
+            for number, comment, new, old, name in many
+        )
+    )
+    for number, comment, _, _, name in many:
+        of_comment = made.of(comment if type(comment) is int else number)
+        for field, ids in (of_comment[1] if of_comment else {}).items():
+            names.learn(field, name, ids[0], comment)
+            names.id_of(field, name, comment)
+    saved = names.saved()
+    assert saved is None or are_runs(orjson.loads(orjson.dumps(saved)))
 
 
 # What is kept
@@ -132,11 +174,12 @@ def test_the_memory_grows_with_the_names_and_not_with_the_changes() -> None:
     assert len(json.dumps(names.saved())) < 200
 
 
-@pytest.mark.parametrize("nothing", [("", 1), (None, 1), ("Open", None)])
+@pytest.mark.parametrize("nothing", [("", 1), (None, 1), ("Open", None), (3, 1), ({"id": 1}, 1), ([], 1)])
 def test_no_name_and_no_id_are_not_learned(nothing: tuple[Any, Any]) -> None:
     names = Names()
     names.learn("status", *nothing, 5)
     assert names.saved() is None
+    assert names.id_of("status", nothing[0], 5) is None
 
 
 def test_what_two_positions_know_is_known_of_both() -> None:

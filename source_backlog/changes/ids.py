@@ -14,9 +14,18 @@ TOLD_FIELDS = ("status", "resolution")
 Told = tuple[Any, dict[str, tuple[int | None, int | None]]]
 
 
+# What fits into an array, and into the numbers of a saved state.
+_TOO_LARGE = 2**63
+
+
 def as_id(value: Any) -> int | None:
     """An id that is written as text; None when it is none."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else None
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20 else -1
+    return number if _is_id(number) else None
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _TOO_LARGE
 
 
 class ToldIds:
@@ -42,7 +51,7 @@ class ToldIds:
             for change in (changes if isinstance(changes, list) else ())
             if isinstance(change, Mapping) and change.get("field") in TOLD_FIELDS
         }
-        if not ids or not isinstance(content, Mapping):
+        if not ids or not isinstance(content, Mapping) or not _is_id(activity["id"]):
             return
         told = ((activity.get("project") or {}).get("id"), ids)
         place = self._known.setdefault(repr(told), len(self._kinds))
@@ -52,7 +61,7 @@ class ToldIds:
         for one in (content, *(links if isinstance(links, list) else ())):
             comment = one.get("comment") if isinstance(one, Mapping) else None
             number = comment.get("id") if isinstance(comment, Mapping) else None
-            if isinstance(number, int):
+            if _is_id(number):
                 # Almost always at the end: comments come in the order of their activities.
                 at = bisect_right(self._comments, number)
                 self._comments.insert(at, number)
@@ -99,20 +108,20 @@ class Names:
         """The runs as JSON; None when there are none."""
         return copy.deepcopy(self._runs) or None
 
-    def id_of(self, field: str, name: str | None, comment: int, *, fixed: bool = False) -> int | None:
-        """The id that the name stood for when the comment was written; None when that is not known.
+    def id_of(self, field: str, name: Any, comment: int, *, fixed: bool = False) -> int | None:
+        """The id that the name, a text, stood for when the comment was written; None when that is not known.
 
         `fixed`: nobody can rename such a thing, so whatever the name has stood for, it always did.
         """
-        runs = self._runs.get(field, {}).get(name or "", [])
+        runs = self._runs.get(field, {}).get(name, []) if isinstance(name, str) else []
         if fixed and len({number for number, _, _ in runs}) == 1:
             return runs[0][0]
         at = bisect_right(runs, comment, key=lambda run: run[1]) - 1
         return runs[at][0] if at >= 0 and comment <= runs[at][2] else None
 
-    def learn(self, field: str, name: str | None, number: int | None, comment: int) -> None:
-        """Note that the name stood for the id `number` when the comment was written."""
-        if not name or number is None:
+    def learn(self, field: str, name: Any, number: int | None, comment: int) -> None:
+        """Note that the name, a text, stood for the id `number` when the comment was written."""
+        if not isinstance(name, str) or not name or number is None:
             return
         runs = self._runs.setdefault(field, {}).setdefault(name, [])
         at = bisect_right(runs, comment, key=lambda run: run[1])
