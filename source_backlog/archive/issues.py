@@ -30,7 +30,7 @@ SHORT = 200
 
 def write_issues(site: Site, project: Project) -> None:
     """Write the page of a project, the list of its issues, and the page of each."""
-    macros = site.template("parts.html")
+    macros = site.parts
     statuses = {row["id"]: row for row in site.tables.rows("statuses", f"projectid = {project.id}")}
     counts: Counter[tuple[int, str]] = Counter()
     entries: list[str] = []
@@ -261,7 +261,7 @@ def _list(items: Iterable[str]) -> list[str]:
 
 def _comments(site: Site, project: Project, rows: Sequence[Row], around: Around) -> Iterator[str]:
     """The comments of an issue in the order of time, each with what was changed together with it."""
-    macros = site.template("parts.html")
+    macros = site.parts
     for row in rows:
         stars = len(list_of(row["stars"]))
         yield str(macros.comment_head(row["id"], name_of(row["createduser"]), site.when(row["created"]), stars))

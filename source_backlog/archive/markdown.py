@@ -1,15 +1,13 @@
 """Markdown, as projects with that rule write it: a library's, with what Backlog adds to it."""
 
 import re
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import normalizeReference
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
 
 from source_backlog.archive.text import KEY, Around, Block, File, file, issue, linked, picture, plain, safe, wiki
 
@@ -18,6 +16,8 @@ BRACKETS = 10_000
 
 _PAGE = re.compile(r"\[\[([^\[\]\n]{1,500})\]\]")
 _BOX = re.compile(r"\[([ xX])\]\s")
+# Given to a rule: the renderer of the library, all tokens, the number of one, options, and what `render` hands on.
+Rule = Callable[[Any, Sequence[Any], int, Any, dict[str, Any]], str]
 
 
 def render(text: str, around: Around) -> list[Block]:
@@ -26,81 +26,101 @@ def render(text: str, around: Around) -> list[Block]:
         return [Block(html, text) for html in plain(text)]
     # `![…][name]` and `[…][name]` mean a file of the object by its name.
     references = {normalizeReference(name): {"href": name, "title": ""} for name in around.files}
-    env: dict[str, Any] = {"around": around, "references": references}
+    given: dict[str, Any] = {"around": around, "references": references}
     lines = text.split("\n")
     blocks: list[Block] = []
-    part: list[Token] = []
-    for token in _MARKDOWN.parse(text, env):
+    part: list[Any] = []
+    for token in _MARKDOWN.parse(text, given):
         part.append(token)
         if token.level == 0 and token.nesting <= 0:
             begin, end = part[0].map or (0, 0)
-            html = _MARKDOWN.renderer.render(part, _MARKDOWN.options, env)
+            html = str(_MARKDOWN.renderer.render(part, _MARKDOWN.options, given))
             blocks.append(Block(html, "\n".join(lines[begin:end])))
             part = []
     return blocks
 
 
-class _Renderer(RendererHTML):
-    """HTML with links into the archive. What leads elsewhere is followed only if it is an address of the web."""
-
-    def text(self, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]) -> str:
-        token, around = tokens[index], env["around"]
-        if env.get("in link"):
-            return escape(token.content)
-        content, box = token.content, ""
-        if index == 0 and env.get("in item") and (found := _BOX.match(content)):
-            box, content = ("☐ " if found.group(1) == " " else "☑ "), content[found.end() :]
-        html, end = [box], 0
-        for found in _PAGE.finditer(content):
-            html.append(linked(content[end : found.start()], around))
-            html.append(_page(found.group(1), around) or escape(found.group()))
-            end = found.end()
-        return "".join([*html, linked(content[end:], around)])
-
-    def link_open(self, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]) -> str:
-        href, around = str(tokens[index].attrGet("href") or ""), env["around"]
-        env["in link"] = True
-        env["closed by"] = "</a>"
-        found = _file(href, around)
-        if found is not None:
-            opening, _, _ = file(found, around, "\0").partition("\0")
-            env["closed by"] = "</a>" if opening.startswith("<a") else "</span>"
-            return opening
-        if (target := safe(href)) is not None:
-            return f'<a href="{escape(target)}">'
-        env["closed by"] = ""
-        return ""
-
-    def link_close(self, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]) -> str:
-        env["in link"] = False
-        return str(env["closed by"])
-
-    def image(self, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]) -> str:
-        token, around = tokens[index], env["around"]
-        source = str(token.attrGet("src") or "")
-        found = _file(source, around)
-        label = self.renderInlineAsText(token.children or [], options, env)
-        return picture(found.name if found else source, around, label)
-
-    def heading_open(self, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]) -> str:
-        # The title of the page is the first level.
-        return f"<h{min(int(tokens[index].tag[1]) + 1, 6)}>"
-
-    def heading_close(self, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]) -> str:
-        return f"</h{min(int(tokens[index].tag[1]) + 1, 6)}>\n"
-
-    def list_item_open(self, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]) -> str:
-        env["in item"] = True
-        return "<li>"
-
-    def paragraph_close(self, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]) -> str:
-        env["in item"] = False
-        return str(self.renderToken(tokens, index, options, env))
+def _text(renderer: Any, tokens: Sequence[Any], index: int, options: Any, given: dict[str, Any]) -> str:
+    content, around = str(tokens[index].content), given["around"]
+    if given.get("in link"):
+        return escape(content)
+    box = ""
+    if index == 0 and given.get("in item") and (found := _BOX.match(content)):
+        box, content = ("☐ " if found.group(1) == " " else "☑ "), content[found.end() :]
+    html, end = [box], 0
+    for found in _PAGE.finditer(content):
+        html.append(linked(content[end : found.start()], around))
+        html.append(_page(found.group(1), around) or escape(found.group()))
+        end = found.end()
+    return "".join([*html, linked(content[end:], around)])
 
 
-# "breaks": as in Backlog, a new line in the text is one on the page.
-_MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}, renderer_cls=_Renderer)
-_MARKDOWN.enable(["table", "strikethrough"])
+def _link_open(renderer: Any, tokens: Sequence[Any], index: int, options: Any, given: dict[str, Any]) -> str:
+    """What leads elsewhere is followed only if it is an address of the web."""
+    href = str(tokens[index].attrGet("href") or "")
+    given["in link"] = True
+    found = _file(href, given["around"])
+    if found is not None:
+        opening, _, closing = file(found, given["around"], "\0").partition("\0")
+    elif (target := safe(href)) is not None:
+        opening, closing = f'<a href="{escape(target)}">', "</a>"
+    else:
+        opening, closing = "", ""
+    given["closing"] = closing
+    return opening
+
+
+def _link_close(renderer: Any, tokens: Sequence[Any], index: int, options: Any, given: dict[str, Any]) -> str:
+    given["in link"] = False
+    return str(given["closing"])
+
+
+def _image(renderer: Any, tokens: Sequence[Any], index: int, options: Any, given: dict[str, Any]) -> str:
+    token, around = tokens[index], given["around"]
+    source = str(token.attrGet("src") or "")
+    found = _file(source, around)
+    label = str(renderer.renderInlineAsText(token.children or [], options, given))
+    return picture(found.name if found else source, around, label)
+
+
+def _heading(renderer: Any, tokens: Sequence[Any], index: int, options: Any, given: dict[str, Any]) -> str:
+    # The title of the page is the first level.
+    tag = f"h{min(int(tokens[index].tag[1]) + 1, 6)}"
+    return f"<{tag}>" if tokens[index].nesting > 0 else f"</{tag}>"
+
+
+def _item(renderer: Any, tokens: Sequence[Any], index: int, options: Any, given: dict[str, Any]) -> str:
+    given["in item"] = True
+    return "<li>"
+
+
+def _paragraph_close(renderer: Any, tokens: Sequence[Any], index: int, options: Any, given: dict[str, Any]) -> str:
+    given["in item"] = False
+    return str(renderer.renderToken(tokens, index, options, given))
+
+
+_RULES: dict[str, Rule] = {
+    "text": _text,
+    "link_open": _link_open,
+    "link_close": _link_close,
+    "image": _image,
+    "heading_open": _heading,
+    "heading_close": _heading,
+    "list_item_open": _item,
+    "paragraph_close": _paragraph_close,
+}
+
+
+def _made() -> Any:
+    # "breaks": as in Backlog, a new line in the text is one on the page.
+    made = MarkdownIt("commonmark", {"html": False, "breaks": True})
+    made.enable(["table", "strikethrough"])
+    for name, rule in _RULES.items():
+        made.add_render_rule(name, rule)
+    return made
+
+
+_MARKDOWN = _made()
 
 
 def _file(href: str, around: Around) -> File | None:

@@ -38,7 +38,7 @@ def by_name_and_id(found: Sequence[tuple[File, Row]]) -> dict[str, File]:
 
 def file_blocks(site: Site, found: Sequence[tuple[File, Row]], around: Around) -> list[str]:
     """The list of files."""
-    macros = site.template("parts.html")
+    macros = site.parts
     shown = [(file, size(row.get("size")), name_of(row.get("createdUser"))) for file, row in found]
     parts = (shown[first : first + ROWS] for first in range(0, len(shown), ROWS))
     return [str(macros.files(part, around)) for part in parts]
@@ -199,7 +199,7 @@ def _document_comments(site: Site, project: Project) -> dict[str, list[Row]]:
 
 
 def _comment_blocks(site: Site, rows: Iterable[Row], around: Around) -> Iterator[str]:
-    macros = site.template("parts.html")
+    macros = site.parts
     for row in rows:
         entity = "document_comment_reply" if row["commentid"] else "document_comment"
         gone = bool(site.gone_at(entity, row))

@@ -3,12 +3,12 @@
 Nulab documents none of its nodes. Known are those that such editors share; of an unknown one the text is shown.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from source_backlog.archive.tables import decoded
 from source_backlog.archive.text import Around, Block, anchor, colored, linked, picture, plain
 
 DEPTH = 40
@@ -50,12 +50,8 @@ def render(document: Any, text: str, around: Around) -> list[Block]:
 
 
 def _tree(document: Any) -> Node:
-    if isinstance(document, str):
-        try:
-            document = json.loads(document)
-        except (ValueError, RecursionError):
-            return {}
-    return document if isinstance(document, Mapping) else {}
+    tree = decoded(document)
+    return tree if isinstance(tree, Mapping) else {}
 
 
 def _list(value: Any) -> Sequence[Any]:

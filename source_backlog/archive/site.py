@@ -74,6 +74,7 @@ class Site:
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
+            auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -88,6 +89,7 @@ class Site:
             link=lambda key, root: Markup(text.issue(key, Around(root, self.issues))),
             file_link=lambda file, around: Markup(text.file(file, around)),
         )
+        self.parts: Any = self._templates.get_template("parts.html").module
         self.issues: dict[str, IssueLink] = {}
         self.refs: dict[int, Ref] = {}
         self.children: dict[int, list[int]] = {}
@@ -131,10 +133,6 @@ class Site:
             if row["parentissueid"] is not None:
                 self.children.setdefault(row["parentissueid"], []).append(row["id"])
         self.issues = {**older, **self.issues}
-
-    def template(self, name: str) -> Any:
-        """The macros of a template."""
-        return self._templates.get_template(name).make_module({"t": self.t})
 
     def page(self, name: str, template: str, **values: Any) -> None:
         """Write a page; `name` is its path from the top of the archive."""

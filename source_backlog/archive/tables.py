@@ -1,11 +1,12 @@
 """The tables of `backlog-sync`, read with plain SQL: what is there, and rows with the names of their columns."""
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import orjson
 
 Ask = Callable[[str], Iterable[Sequence[Any]]]
 """Runs a query and gives its rows."""
@@ -77,8 +78,8 @@ def decoded(value: Any) -> Any:
     if not isinstance(value, str | bytes):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return orjson.loads(value)
+    except ValueError:
         return None
 
 
