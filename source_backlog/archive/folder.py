@@ -96,6 +96,7 @@ class Files:
 
     def __init__(self, folder: Path | None, archive: Path) -> None:
         self._addresses: dict[tuple[str, int], str] = {}
+        self.are_named = folder is not None
         if folder is None:
             return
         if not folder.is_dir():

@@ -183,7 +183,8 @@ class Site:
             for name in COLUMNS
             for count, at in [self._counted.get(name, (None, None))]
         ]
-        self.page("about.html", "about.html", title=self._title(), facts=facts, tables=tables)
+        named = self.files.are_named
+        self.page("about.html", "about.html", title=self._title(), facts=facts, tables=tables, files_are_named=named)
         for name in ("style.css", "app.js", "search.js"):
             self.folder.put(f"assets/{name}", (HERE / "assets" / name).read_text(encoding="utf-8"))
         words = {language: {name: texts[n] for name, texts in WORDS.items()} for n, language in enumerate(LANGUAGES)}

@@ -30,6 +30,12 @@ KEY = r"(?<![A-Za-z0-9_./-])[A-Z][A-Z0-9_]*-[1-9][0-9]{0,8}(?![A-Za-z0-9_])(?!-[
 _LINKS = re.compile(f"({URL})|({KEY})")
 _TRAILING = ".,;:!?)'*"
 
+
+def _only_of_the_archive(tag: str, attribute: str, value: str) -> str | None:
+    """Nothing is loaded from elsewhere: an image from the web would tell its server who reads the page."""
+    return None if tag == "img" and attribute == "src" and not value.startswith("../") else value
+
+
 _CLEANER = nh3.Cleaner(
     tags=_words(
         "a blockquote br code del details div em h2 h3 h4 h5 h6 hr img li ol p pre s span strong sub summary sup "
@@ -52,6 +58,7 @@ _CLEANER = nh3.Cleaner(
         "ul": {"contents"},
         "p": {"left-out"},
     },
+    attribute_filter=_only_of_the_archive,
     filter_style_properties={"color", "background-color"},
     url_schemes={"http", "https", "mailto"},
     link_rel="noopener noreferrer",
