@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import re
+import struct
+import zlib
+from datetime import datetime
 from html.parser import HTMLParser
+from pathlib import Path
+
+from markupsafe import escape
+
+from integration_tests.emulator import Space
+from integration_tests.emulator.entities import Attachment
+from integration_tests.emulator.generator import generate
+from integration_tests.warehouse import Command
 
 # Each would set `hacked` if a browser ran it.
 HOSTILE = (
@@ -36,6 +47,8 @@ HOSTILE = (
     "\x00<scr\x00ipt>hacked=1</scr\x00ipt>",
     "`<script>hacked=1</script>` **<script>hacked=1</script>** ''<script>hacked=1</script>''",
 )
+# Both an HTML page and an SVG image.
+ACTIVE = b'<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><script>hacked=1</script></svg>'
 # Of a page of the archive itself.
 OWN_SCRIPTS = re.compile(r"(?:\.\./)*assets/(?:words|app|search)\.js")
 ADDRESS = re.compile(r"(?:https?://|mailto:)|(?![a-z][a-z0-9+.-]*:)(?!//|\\\\)", re.IGNORECASE)
@@ -80,3 +93,139 @@ def read(html: str) -> _Reader:
     reader.feed(html)
     reader.close()
     return reader
+
+
+NOTATION = """#contents
+* 画面の仕様
+''重要'': [[ARC-1]] と Home の '''手順''' を見てください。&color(red) { 期限は %%金曜%% 月曜 }
+
+** 項目
+- 入力
+-- 必須
+- 確認
+
+|項目|値|h
+|~件数|100|
+|~備考|ARC-2 を参照|
+
+{code:sql}
+SELECT * FROM issues WHERE key = 'ARC-1';
+{/code}
+
+> お客様からの引用です。
+
+#image(画面.png)
+"""
+MARKDOWN = """# Release
+
+**Important**: see MD-1 and https://example.com/spec.
+
+- [x] build
+- [ ] deploy
+
+| Step | Owner |
+| --- | --- |
+| test | 佐藤 |
+
+```sh
+make test
+```
+
+![screen][screen.png]
+"""
+
+
+def shows_its_space(command: Command, folder: Path) -> None:
+    """Write the archive of what `command` has synced, without a request, and look for everything in it."""
+    before = len(command.emulator.requests)
+    output, errors = command.run("--archive", str(folder))
+    assert len(command.emulator.requests) == before, "the archive asked Backlog"
+    assert "Open " in output and not errors
+    for issue in command.emulator.truth("issues"):
+        page = folder / "projects" / issue["issueKey"].rsplit("-", 1)[0] / "issues" / f"{issue['issueKey']}.html"
+        text = page.read_text(encoding="utf-8")
+        assert escape(issue["summary"]) in text
+        # Also that times come out of the database as they went in, in UTC where the stream `space` was not read.
+        assert f"{datetime.fromisoformat(issue['created']):%Y-%m-%d %H:%M}" in text
+        assert (issue["dueDate"] or "")[:10] in text
+        for file in issue["attachments"]:
+            assert escape(file["name"]) in text
+    for name, kind in (("wikis", "wiki"), ("documents", "documents")):
+        written = {file.stem for file in folder.glob(f"projects/*/{kind}/*.html")}
+        assert {str(row["id"]) for row in command.emulator.truth(name)} <= written
+
+
+def archived_space() -> Space:
+    """A space with something of everything that the archive shows, and with hostile texts wherever people write."""
+    space = generate(seed=7, projects=2, issues=24)
+    arc = space.create_project("ARC", "社内ポータル", text_formatting_rule="backlog")
+    md = space.create_project("MD", "Mobile app", text_formatting_rule="markdown")
+    space.create_version(arc, "2026年夏", release_due_date="2026-09-30")
+    first = space.create_issue(
+        arc,
+        "ログイン画面の仕様を決める",
+        description=NOTATION,
+        attachments=[("画面.png", 2000), ("危険.html", 100), ("図.svg", 100), ("無い.pdf", 100)],
+        due_date="2026-08-31",
+        estimated_hours=7.5,
+    )
+    second = space.create_issue(arc, "請求書の様式", parent=first, description="ARC-1 の続き")
+    space.relate_issues(first, second)
+    space.add_external_link(first, "https://example.com/drive/1", "設計フォルダー")
+    space.add_external_link(first, "javascript:hacked=1", "悪いリンク")
+    space.advance(3600)
+    space.add_comment(first, "''確認''しました。[[定例/議事録]] に書きました。")
+    space.update_issue(first, status=arc.statuses[1], comment="着手します", actual_hours=1.25)
+    space.update_issue(second, description="長い説明\n" * 300)
+    space.create_wiki(arc, "Home", NOTATION, tags=["入口"])
+    space.create_wiki(arc, "定例/議事録", "* 議事録\n[[Home]] に戻る")
+    wiki = space.create_wiki(md, "Home", MARKDOWN)
+    space.attach_file_to_wiki(wiki, "screen.png", 2000)
+    space.create_issue(md, "Release 1.0", description=MARKDOWN, attachments=[("screen.png", 2000)])
+    parent = space.create_document(arc, "設計書", "一行目\nARC-1 を参照", emoji="📘", tags=["設計"])
+    space.create_document(arc, "付録", "付録の本文", parent=parent)
+    space.comment_document(parent, "良いと思います")
+    for rule in ("backlog", "markdown"):
+        bad = space.create_project(f"BAD{len(rule)}", HOSTILE[0], text_formatting_rule=rule)
+        space.create_status(bad, HOSTILE[3])
+        for number, text in enumerate(HOSTILE):
+            text = text.replace("\x00", "")
+            issue = space.create_issue(bad, text[:200], description=text, attachments=[(text.replace("/", "_"), 10)])
+            space.add_comment(issue, text)
+            space.create_wiki(bad, f"{number} {text}", text, tags=[text])
+            space.create_document(bad, text, text, emoji=text)
+    long = space.create_issue(arc, "コメントの多い課題", description="長" * 120_000)
+    for number in range(150):
+        space.add_comment(long, f"{number} 番目のコメント。" + "とても長い文です。" * 40)
+    space.create_issue(arc, "やがて消える課題")
+    return space
+
+
+def files_of(space: Space, folder: Path) -> None:
+    """The attachments of ARC and MD as a sync lays them down: images of one colour, and files that try to run."""
+    for key in ("ARC", "MD"):
+        project = space.project(key)
+        for issue in project.issues:
+            for file in issue.attachments:
+                if file.name != "無い.pdf":
+                    _lay(folder / "issue_attachment_files" / key / issue.key, file)
+        for wiki in project.wikis.values():
+            for file in wiki.attachments:
+                _lay(folder / "wiki_attachment_files" / key / str(wiki.id), file)
+
+
+def _lay(place: Path, file: Attachment) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    content = png(320, 180) if file.name.endswith(".png") else ACTIVE
+    (place / f"{file.id}-{file.name}").write_bytes(content)
+
+
+def png(width: int, height: int) -> bytes:
+    """An image of one colour."""
+    rows = (b"\0" + b"\x3a\x6e\xa5" * width) * height
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
