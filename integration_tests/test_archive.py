@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shutil
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
             folder / "files",
             note=said.append,
         )
-    assert "ARC: 4 issues, 2 wiki pages, 2 documents" in said
+    assert "ARC: 4 issues, 3 wiki pages, 2 documents" in said
     pages = {
         file.relative_to(folder / "archive").as_posix(): file.read_text(encoding="utf-8")
         for file in sorted((folder / "archive").rglob("*.html"))
@@ -225,6 +226,17 @@ def test_no_page_is_large(archive: Archive) -> None:
     assert text.count("長") >= 120_000
     for number in range(150):
         assert f"{number} 番目のコメント" in text
+    assert archive.of_issue("ARC-2").count("長い値です。") >= 2000
+
+
+def test_a_text_of_several_pages_has_its_contents_on_the_first(archive: Archive) -> None:
+    first = next(name for name, text in archive.pages.items() if "<h1>長いページ</h1>" in text and "-" not in name)
+    contents = re.search(r'<ul class="contents">.*?</ul>', archive.pages[first], re.S).group()  # type: ignore[union-attr]
+    links = read(contents).links
+    assert len(links) == 100
+    assert links[0] == "#s1" and re.fullmatch(r"\d+-\d+\.html#s100", links[-1])
+    last = archive.pages[posixpath.join(posixpath.dirname(first), links[-1].partition("#")[0])]
+    assert '<h2 id="s100">第100章</h2>' in last
 
 
 def test_every_link_leads_somewhere(archive: Archive) -> None:
@@ -240,7 +252,14 @@ def test_every_link_leads_somewhere(archive: Archive) -> None:
             assert target.is_file(), (name, link)
             checked += 1
             if anchor:
-                assert anchor in ids[name], (name, link)
+                assert (
+                    anchor
+                    in ids[
+                        posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(address)))
+                        if address
+                        else name
+                    ]
+                ), (name, link)
     assert checked > 1000
 
 

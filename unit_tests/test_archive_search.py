@@ -58,7 +58,9 @@ def written(folder: Path, name: str) -> list[list[str]]:
 def test_an_index_of_many_pages(tmp_path: Path) -> None:
     index = Index()
     for number in range(30_000):
-        index.add("issue", f"WEB-{number} 件名", f"projects/WEB/issues/WEB-{number}.html", "WEB", ["本文 __proto__"])
+        index.add(
+            "issue", f"WEB-{number} 件名", f"projects/WEB/issues/WEB-{number}.html", "WEB", "始まり", ["本文 __proto__"]
+        )
     folder = Folder(tmp_path / "archive")
     index.write(folder)
     text = (tmp_path / "archive" / "search" / "manifest.js").read_text(encoding="utf-8")

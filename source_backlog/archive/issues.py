@@ -10,13 +10,14 @@ from source_backlog.archive import text
 from source_backlog.archive.pages import (
     by_name_and_id,
     common_facts,
+    excerpt,
     file_blocks,
     files_of,
     lines,
     markup,
     trail,
 )
-from source_backlog.archive.site import ROWS, Project, Section, Site
+from source_backlog.archive.site import FACTS_BYTES, ROWS, Project, Section, Site
 from source_backlog.archive.tables import Row, day, decoded, list_of, moment, name_of, object_of
 from source_backlog.archive.text import Around, Block
 from source_backlog.archive.words import FIELDS
@@ -24,6 +25,8 @@ from source_backlog.archive.words import FIELDS
 AT_ONCE = 500
 """So many issues are in memory together, with their comments."""
 NEWEST = 15
+LONG_FIELD = 1_000
+"""A custom field of more bytes stands below the facts."""
 SHORT = 200
 """A value of a change that is longer has blocks of its own."""
 
@@ -149,6 +152,10 @@ def _write_issue(
     empty = f'<p class="note">{site.t("no_description")}</p>'
     sections = [Section("description", described or [empty])]
     sections += _links(site, row, related, around)
+    fields = list(_custom_fields(row, around))
+    short, long = _by_size(fields)
+    if long:
+        sections.append(Section("custom_fields", long))
     for name, found in (("attachments", attached), ("shared_files", shared)):
         if found:
             sections.append(Section(name, file_blocks(site, found, around)))
@@ -158,7 +165,6 @@ def _write_issue(
     if told:
         sections.append(Section("comments", told))
     key, summary = shown["key"], shown["summary"]
-    fields = list(_custom_fields(row, around))
     site.pages(
         shown["page"],
         sections,
@@ -166,13 +172,13 @@ def _write_issue(
         heading=Markup('<span class="key">{}</span> {}').format(key, summary),
         trail=trail(site, project, "issues", "issues.html"),
         badges=[_badge(row["issuetype"]), shown["status"], _badge(row["priority"])],
-        facts=[*_facts(site, row), *fields],
+        facts=[*_facts(site, row), *short],
         gone=shown["gone"],
     )
     texts = [str(row["description"] or ""), *(str(comment["content"] or "") for comment in comments)]
     texts += [Markup(value).striptags() for _, value in fields]
     texts += [file.name for file, _ in (*attached, *shared)]
-    site.index.add("issue", f"{key} {summary}", shown["page"], project.key, texts)
+    site.index.add("issue", f"{key} {summary}", shown["page"], project.key, excerpt(described), texts)
 
 
 def _facts(site: Site, row: Row) -> Iterator[tuple[Any, Any]]:
@@ -210,6 +216,22 @@ def _custom_fields(row: Row, around: Around) -> Iterator[tuple[str, Markup]]:
         if shown:
             html = "<br>".join(text.linked(line, around) for line in shown.split("\n"))
             yield str(field.get("name") or field.get("id")), Markup(html)
+
+
+def _by_size(fields: Iterable[tuple[str, Markup]]) -> tuple[list[tuple[str, Markup]], list[str]]:
+    """The custom fields that stand among the facts, and the others, which are long, as blocks."""
+    short: list[tuple[str, Markup]] = []
+    long: list[str] = []
+    room = FACTS_BYTES
+    for name, value in fields:
+        size = len(value.encode("utf-8", "replace"))
+        if size <= min(room, LONG_FIELD):
+            short.append((name, value))
+            room -= size + 100
+        else:
+            html = f"<h3>{escape(name)}</h3><p>{value}</p>"
+            long.extend(text.cleaned([Block(html, f"{name}\n{value.striptags()}")]))
+    return short, long
 
 
 def _custom_value(value: Any) -> str:
@@ -253,10 +275,7 @@ def _line(link: str, summary: str) -> str:
 
 
 def _list(items: Iterable[str]) -> list[str]:
-    """Items as lists, each of which is a block."""
-    made = [f"<li>{item}</li>" for item in items]
-    parts = ("".join(made[first : first + ROWS]) for first in range(0, len(made), ROWS))
-    return [f'<ul class="plain">{part}</ul>' for part in parts]
+    return list(text.grouped((f"<li>{item}</li>" for item in items), '<ul class="plain">', "</ul>"))
 
 
 def _comments(site: Site, project: Project, rows: Sequence[Row], around: Around) -> Iterator[str]:

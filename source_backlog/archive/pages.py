@@ -6,9 +6,12 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from source_backlog.archive import markdown, notation, prose, text
-from source_backlog.archive.site import ROWS, Project, Section, Site
+from source_backlog.archive.site import Project, Section, Site
 from source_backlog.archive.tables import Row, list_of, name_of
 from source_backlog.archive.text import Around, Block, File
+
+EXCERPT = 140
+"""So many characters of a text are shown among the results of a search."""
 
 
 def markup(content: Any, project: Project, around: Around) -> list[Block]:
@@ -17,6 +20,17 @@ def markup(content: Any, project: Project, around: Around) -> list[Block]:
         return []
     render = markdown.render if project.rule == "markdown" else notation.render
     return render(str(content), around)
+
+
+def excerpt(blocks: Iterable[str]) -> str:
+    """How a text begins, without its form and its contents."""
+    found = ""
+    for block in blocks:
+        if len(found) >= EXCERPT:
+            break
+        if not block.startswith('<ul class="contents">'):
+            found += f" {Markup(block[: EXCERPT * 20].rpartition('<')[0] or block).striptags()}"
+    return found.strip()[:EXCERPT]
 
 
 def files_of(site: Site, stream: str, rows: Iterable[Row]) -> list[tuple[File, Row]]:
@@ -36,12 +50,11 @@ def by_name_and_id(found: Sequence[tuple[File, Row]]) -> dict[str, File]:
     return names | {str(row["id"]): file for file, row in found if row.get("id") is not None}
 
 
-def file_blocks(site: Site, found: Sequence[tuple[File, Row]], around: Around) -> list[str]:
+def file_blocks(site: Site, found: Iterable[tuple[File, Row]], around: Around) -> list[str]:
     """The list of files."""
-    macros = site.parts
-    shown = [(file, size(row.get("size")), name_of(row.get("createdUser"))) for file, row in found]
-    parts = (shown[first : first + ROWS] for first in range(0, len(shown), ROWS))
-    return [str(macros.files(part, around)) for part in parts]
+    make = site.parts.file_item
+    items = (str(make(file, size(row.get("size")), name_of(row.get("createdUser")), around)) for file, row in found)
+    return list(text.grouped(items, '<ul class="files">', "</ul>"))
 
 
 def size(given: Any) -> str:
@@ -97,11 +110,12 @@ def write_wikis(site: Site, project: Project) -> None:
         attached = files_of(site, "wiki_attachment_files", list_of(row["attachments"]))
         shared = files_of(site, "shared_file_contents", list_of(row["sharedfiles"]))
         around = Around("../../../", site.issues, project.wiki_pages, by_name_and_id(attached))
-        sections = [Section("", list(text.cleaned(markup(row["content"], project, around))))]
+        body = list(text.cleaned(markup(row["content"], project, around)))
+        sections = [Section("", body)]
         sections += _file_sections(site, attached, shared, around)
         facts = common_facts(site, row)
         site.pages(page, sections, title=name, heading=name, trail=way, badges=(), facts=facts, gone=gone)
-        site.index.add("wiki_page", name, page, project.key, [str(row["content"] or ""), tags(row)])
+        site.index.add("wiki_page", name, page, project.key, excerpt(body), [str(row["content"] or ""), tags(row)])
         entries.append(_entry(site, name, f"wiki/{row['id']}.html", name.count("/"), gone))
     if rows:
         _write_list(site, project, "wiki", "wiki.html", entries)
@@ -120,8 +134,8 @@ def write_documents(site: Site, project: Project) -> None:
         page, gone = f"{project.folder}/documents/{identifier}.html", site.gone_at("document", row)
         attached = files_of(site, "document_attachment_files", list_of(row["attachments"]))
         around = Around("../../../", site.issues, project.wiki_pages, by_name_and_id(attached))
-        body = prose.render(row["json"], str(row["plain"] or ""), around)
-        sections = [Section("", list(text.cleaned(body))), *_file_sections(site, attached, [], around)]
+        body = list(text.cleaned(prose.render(row["json"], str(row["plain"] or ""), around)))
+        sections = [Section("", body), *_file_sections(site, attached, [], around)]
         told = list(_comment_blocks(site, comments.get(identifier, ()), around))
         if told:
             sections.append(Section("comments_of_document", told))
@@ -129,7 +143,7 @@ def write_documents(site: Site, project: Project) -> None:
         badges = [{"name": site.t("trashed"), "color": ""}] if trashed else []
         site.pages(page, sections, title=title, heading=title, trail=way, badges=badges, facts=facts, gone=gone)
         said = [str(each["plain"] or "") for each in comments.get(identifier, ())]
-        site.index.add("document", title, page, project.key, [str(row["plain"] or ""), tags(row), *said])
+        site.index.add("document", title, page, project.key, excerpt(body), [str(row["plain"] or ""), tags(row), *said])
         entries.append(_entry(site, title, f"documents/{identifier}.html", depth, gone))
     if rows:
         _write_list(site, project, "documents", "documents.html", entries)

@@ -14,7 +14,6 @@ from itertools import pairwise
 from source_backlog.archive.folder import Folder
 
 SHARD_BYTES = 60_000
-EXCERPT = 140
 # Characters that are written without spaces between words. The same stand in search.js.
 _RUN = re.compile(
     r"([a-z][a-z0-9_]*-[0-9]+)"
@@ -44,11 +43,10 @@ class Index:
         self._postings: dict[str, array[int]] = {}
         self._pages: list[str] = []
 
-    def add(self, kind: str, title: str, page: str, place: str, texts: Iterable[str]) -> None:
-        """Take in a page: its kind, its title, its address from the top of the archive, and where it belongs."""
+    def add(self, kind: str, title: str, page: str, place: str, excerpt: str, texts: Iterable[str]) -> None:
+        """Take in a page: its kind, title, address from the top of the archive, where it belongs, how it begins."""
         number = len(self._pages) * 2
         body = "\n".join(texts)
-        excerpt = " ".join(body[: EXCERPT * 4].split())[:EXCERPT]
         self._pages.append(_script([kind, title, page, place, excerpt]))
         named = words_of(title)
         for word in sorted(words_of(body) | named):

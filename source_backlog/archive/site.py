@@ -1,6 +1,7 @@
 """What the pages of an archive share, and the pages about the space."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,10 @@ from source_backlog.archive.text import Around, IssueLink
 from source_backlog.archive.words import LANGUAGES, WORDS, speaker
 
 HERE = Path(__file__).parent
-# What a page may hold beside its frame and the first block after it.
-ROOM = PAGE_BYTES - text.BLOCK_BYTES - 12_000
+FACTS_BYTES = 8_000
+"""The facts above the sections of a page take no more than about this."""
+# What a page may hold beside its frame and the facts.
+ROOM = PAGE_BYTES - 2 * FACTS_BYTES
 ROWS = 100
 """A list has so many rows per page at most."""
 CLOSED = 4
@@ -142,7 +145,7 @@ class Site:
 
     def pages(self, name: str, sections: Sequence[Section], **values: Any) -> None:
         """Write an object's page, and more where it does not fit into one: `name-2.html` and so on."""
-        parts = list(_cut(sections))
+        parts = _with_anchors(list(_cut(sections)), name.rpartition("/")[2])
         names = [numbered(name, number) for number in range(1, len(parts) + 1)]
         shown = [each.rpartition("/")[2] for each in names]
         for number, part in enumerate(parts, 1):
@@ -228,6 +231,31 @@ def _cut(sections: Sequence[Section]) -> Iterator[list[Section]]:
         if part:
             page.append(Section(name, part))
     yield page
+
+
+def _with_anchors(parts: list[list[Section]], name: str) -> list[list[Section]]:
+    """The same, with links to headings that have come to stand on another page leading there."""
+    if len(parts) == 1:
+        return parts
+    places = {
+        anchor: number
+        for number, part in enumerate(parts, 1)
+        for section in part
+        for block in section.blocks
+        for anchor in re.findall(r'<h[2-6] id="(s\d+)"', block)
+    }
+
+    def moved(block: str, number: int) -> str:
+        def led(found: re.Match[str]) -> str:
+            there = places.get(found.group(1), number)
+            return found.group() if there == number else f'href="{numbered(name, there)}#{found.group(1)}"'
+
+        return re.sub(r'href="#(s\d+)"', led, block)
+
+    return [
+        [Section(section.name, [moved(block, number) for block in section.blocks]) for section in part]
+        for number, part in enumerate(parts, 1)
+    ]
 
 
 def _fitting(rows: Sequence[str]) -> Iterator[list[str]]:

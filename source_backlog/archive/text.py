@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import nh3
 
-BLOCK_BYTES = 50_000
-"""No block is larger: two of them, with what stands around them, stay below 100 kB."""
+BLOCK_BYTES = 40_000
+"""No block is larger, so that pages can be cut evenly."""
 
 
 def _words(given: str) -> set[str]:
@@ -211,6 +211,22 @@ def cleaned(blocks: Iterable[Block]) -> Iterator[str]:
             yield clean
         else:
             yield from plain(source)
+
+
+def grouped(items: Iterable[str], opening: str, closing: str) -> Iterator[str]:
+    """Items as lists of at most `BLOCK_BYTES`, each of which is a block."""
+    part: list[str] = []
+    room = BLOCK_BYTES - len(opening) - len(closing)
+    left = room
+    for item in items:
+        size = len(item.encode("utf-8", "replace"))
+        if size > left and part:
+            yield f"{opening}{''.join(part)}{closing}"
+            part, left = [], room
+        part.append(item)
+        left -= size
+    if part:
+        yield f"{opening}{''.join(part)}{closing}"
 
 
 def plain(text: str) -> Iterator[str]:
