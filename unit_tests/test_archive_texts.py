@@ -258,6 +258,22 @@ def test_marks_without_end_end(text: str, kind: str) -> None:
     assert max(len(block.encode()) for block in blocks) <= BLOCK_BYTES
 
 
+@pytest.mark.parametrize("mark", ["[[", "&color(red){"])
+def test_a_mark_that_nothing_closes_is_tried_once(mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each try looks through the rest of the text: tried every time, a wiki page of them would take minutes."""
+    tried: list[str] = []
+    once = notation._Page.mark
+
+    def counted(page: Any, kind: str, text: str, found: Any) -> Any:
+        made = once(page, kind, text, found)
+        tried.extend([] if made else [kind])
+        return made
+
+    monkeypatch.setattr(notation._Page, "mark", counted)
+    notation.render(mark * 1000, AROUND)
+    assert len(tried) == 1
+
+
 @pytest.mark.parametrize("kind", RENDERERS)
 def test_what_is_too_large_for_a_page_comes_in_pieces(kind: str) -> None:
     text = "\n".join(f"行 {number} <&> " + "長" * 300 for number in range(1000))
