@@ -28,6 +28,7 @@ AROUND = Around(
         "draw.svg": File("draw.svg", "files/13-draw.svg"),
         "lost.png": File("lost.png", None),
     },
+    space="example",
 )
 KEY = '<a class="key closed" href="../projects/WEB/issues/WEB-1.html" title="a &quot;title&quot;">WEB-1</a>'
 IMAGE = '<img loading="lazy" src="../files/11-a.png" alt="画面.png">'
@@ -231,6 +232,21 @@ MARKS = [
     "WEB-1",
     "a",
 ]
+
+
+@pytest.mark.parametrize("kind", ["notation", "markdown"])
+def test_the_address_of_an_issue_leads_to_its_page(kind: str) -> None:
+    """On the spaces of all three domains; other spaces, other pages and unknown issues stay where they are."""
+    for domain in ("backlog.jp", "backlog.com", "backlogtool.com"):
+        url = f"https://example.{domain}/view/WEB-1#comment-12"
+        assert read(shown(RENDERERS[kind](url))).links == ["../projects/WEB/issues/WEB-1.html"]
+    for url in (
+        "https://other.backlog.jp/view/WEB-1",
+        "https://example.backlog.jp/view/WEB-9",
+        "https://example.backlog.jp/board/WEB-1",
+        "https://example.backlog.jp.evil.example/view/WEB-1",
+    ):
+        assert read(shown(RENDERERS[kind](url))).links == [url]
 
 
 @given(st.lists(st.sampled_from([*HOSTILE, *MARKS, "\n", " "]), max_size=12))

@@ -147,7 +147,7 @@ def _write_issue(
 ) -> None:
     attached = files_of(site, "issue_attachment_files", list_of(row["attachments"]))
     shared = files_of(site, "shared_file_contents", list_of(row["sharedfiles"]))
-    around = Around("../../../", site.issues, project.wiki_pages, by_name_and_id(attached))
+    around = site.around(project, by_name_and_id(attached))
     described = list(text.cleaned(markup(row["description"], project, around)))
     empty = f'<p class="note">{site.t("no_description")}</p>'
     sections = [Section("description", described or [empty])]
@@ -172,7 +172,7 @@ def _write_issue(
         heading=Markup('<span class="key">{}</span> {}').format(key, summary),
         trail=trail(site, project, "issues", "issues.html"),
         badges=[_badge(row["issuetype"]), shown["status"], _badge(row["priority"])],
-        facts=[*_facts(site, row), *short],
+        facts=[*_facts(site, row, around), *short],
         gone=shown["gone"],
     )
     texts = [str(row["description"] or ""), *(str(comment["content"] or "") for comment in comments)]
@@ -181,8 +181,7 @@ def _write_issue(
     site.index.add("issue", f"{key} {summary}", shown["page"], project.key, excerpt(described), texts)
 
 
-def _facts(site: Site, row: Row) -> Iterator[tuple[Any, Any]]:
-    around = Around("../../../", site.issues)
+def _facts(site: Site, row: Row, around: Around) -> Iterator[tuple[Any, Any]]:
     parent = site.refs.get(row["parentissueid"] or 0)
     values = {
         "assignee": name_of(row["assignee"]),
@@ -260,7 +259,7 @@ def _links(site: Site, row: Row, related: Sequence[Row], around: Around) -> Iter
     links = list_of(row["externalfilelinks"])
     if links:
         named = ((str(each.get("url") or ""), str(each.get("title") or each.get("url") or "")) for each in links)
-        yield Section("external_links", _list(text.anchor(url, escape(title)) for url, title in named))
+        yield Section("external_links", _list(text.anchor(url, escape(title), around) for url, title in named))
 
 
 def _related(site: Site, row: Row, around: Around) -> str:

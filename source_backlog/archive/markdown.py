@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import normalizeReference
 
-from source_backlog.archive.text import KEY, Around, Block, File, file, issue, linked, picture, plain, safe, wiki
+from source_backlog.archive.text import KEY, Around, Block, File, anchor, file, issue, linked, picture, plain, wiki
 
 BRACKETS = 10_000
 """More of them than this in one text are no Markdown, and would take the library minutes."""
@@ -59,14 +59,10 @@ def _link_open(renderer: Any, tokens: Sequence[Any], index: int, options: Any, g
     """What leads elsewhere is followed only if it is an address of the web."""
     href = str(tokens[index].attrGet("href") or "")
     given["in link"] = True
-    found = _file(href, given["around"])
-    if found is not None:
-        opening, _, closing = file(found, given["around"], "\0").partition("\0")
-    elif (target := safe(href)) is not None:
-        opening, closing = f'<a href="{escape(target)}">', "</a>"
-    else:
-        opening, closing = "", ""
-    given["closing"] = closing
+    around = given["around"]
+    found = _file(href, around)
+    made = anchor(href, "\0", around) if found is None else file(found, around, "\0")
+    opening, _, given["closing"] = made.partition("\0")
     return opening
 
 

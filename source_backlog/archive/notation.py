@@ -212,7 +212,7 @@ class _Page:
     def link(self, inner: str) -> str:
         """`[[KEY-1]]`, `[[Page]]`, `[[address]]`, `[[label>target]]` or `[[label:address]]`."""
         if inner.startswith(("http://", "https://")):
-            return anchor(inner, escape(inner))
+            return anchor(inner, escape(inner), self.around)
         found = re.fullmatch(r"(.+?)>(.+)|(.+?):(https?://.+)", inner)
         label, target = (found.group(1) or found.group(3), found.group(2) or found.group(4)) if found else ("", inner)
         target = target.strip()
@@ -222,7 +222,7 @@ class _Page:
         if page is not None:
             return page
         if re.match(r"\w+:", target):
-            return anchor(target, escape(label)) if found else escape(f"[[{inner}]]")
+            return anchor(target, escape(label), self.around) if found else escape(f"[[{inner}]]")
         return f'<span class="unknown">{escape(label or target)}</span>'
 
     def color(self, text: str, found: re.Match[str]) -> tuple[str, int] | None:

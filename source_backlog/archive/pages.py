@@ -1,5 +1,6 @@
 """Wiki pages and documents, and what they share with issues: files, people, comments."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from source_backlog.archive.site import Project, Section, Site
 from source_backlog.archive.tables import Row, list_of, name_of
 from source_backlog.archive.text import Around, Block, File
 
+_ENDS = re.compile(r"</(?:li|td|th|p|h\d)>|<br>")
 EXCERPT = 140
 """So many characters of a text are shown among the results of a search."""
 
@@ -29,7 +31,8 @@ def excerpt(blocks: Iterable[str]) -> str:
         if len(found) >= EXCERPT:
             break
         if not block.startswith('<ul class="contents">'):
-            found += f" {Markup(block[: EXCERPT * 20].rpartition('<')[0] or block).striptags()}"
+            apart = _ENDS.sub(r"\g<0> ", block[: EXCERPT * 20].rpartition("<")[0] or block)
+            found += f" {Markup(apart).striptags()}"
     return found.strip()[:EXCERPT]
 
 
@@ -109,7 +112,7 @@ def write_wikis(site: Site, project: Project) -> None:
         name, page, gone = str(row["name"]), f"{project.folder}/wiki/{row['id']}.html", site.gone_at("wiki", row)
         attached = files_of(site, "wiki_attachment_files", list_of(row["attachments"]))
         shared = files_of(site, "shared_file_contents", list_of(row["sharedfiles"]))
-        around = Around("../../../", site.issues, project.wiki_pages, by_name_and_id(attached))
+        around = site.around(project, by_name_and_id(attached))
         body = list(text.cleaned(markup(row["content"], project, around)))
         sections = [Section("", body)]
         sections += _file_sections(site, attached, shared, around)
@@ -133,7 +136,7 @@ def write_documents(site: Site, project: Project) -> None:
         title = " ".join(str(part) for part in (row["emoji"], row["title"]) if part)
         page, gone = f"{project.folder}/documents/{identifier}.html", site.gone_at("document", row)
         attached = files_of(site, "document_attachment_files", list_of(row["attachments"]))
-        around = Around("../../../", site.issues, project.wiki_pages, by_name_and_id(attached))
+        around = site.around(project, by_name_and_id(attached))
         body = list(text.cleaned(prose.render(row["json"], str(row["plain"] or ""), around)))
         sections = [Section("", body), *_file_sections(site, attached, [], around)]
         told = list(_comment_blocks(site, comments.get(identifier, ()), around))

@@ -102,7 +102,7 @@ def _marked(node: Node, around: Around) -> str:
     for mark in marks:
         kind = _kind(mark)
         if kind == "link":
-            html = anchor(str(_attribute(mark, "href") or ""), html)
+            html = anchor(str(_attribute(mark, "href") or ""), html, around)
         elif kind in ("textstyle", "color", "highlight"):
             color = str(_attribute(mark, "color") or "")
             given = ("inherit", color) if kind == "highlight" else (color, "")

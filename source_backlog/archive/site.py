@@ -14,7 +14,7 @@ from source_backlog.archive import text
 from source_backlog.archive.folder import PAGE_BYTES, Files, Folder
 from source_backlog.archive.search import Index
 from source_backlog.archive.tables import COLUMNS, Row, Tables, moment, object_of, zone_of
-from source_backlog.archive.text import Around, IssueLink
+from source_backlog.archive.text import Around, File, IssueLink
 from source_backlog.archive.words import LANGUAGES, WORDS, speaker
 
 HERE = Path(__file__).parent
@@ -66,6 +66,7 @@ class Site:
     def __init__(self, tables: Tables, folder: Folder, files: Files) -> None:
         self.tables, self.folder, self.files, self.index = tables, folder, files, Index()
         space = next(iter(tables.rows("space", order="")), {})
+        self._space = str(space.get("spacekey") or "")
         self._zone, zone = zone_of(space.get("timezone"))
         language = str(space.get("lang"))
         self.language = language if language in LANGUAGES else LANGUAGES[0]
@@ -100,6 +101,10 @@ class Site:
             (row["entity"], str(row["entityid"])): row["deletedat"]
             for row in tables.rows("deletions", "reason = 'deleted'", order="")
         }
+
+    def around(self, project: Project, files: Mapping[str, File]) -> Around:
+        """What a text on a page of an issue, a wiki page or a document of `project` may refer to."""
+        return Around("../../../", self.issues, project.wiki_pages, files, self._space)
 
     def when(self, value: Any) -> str:
         """A point in time in the zone of the space."""

@@ -28,6 +28,7 @@ URL = r"https?://[^\s<>\"'`|\\^{}\[\]（）「」『』【】、。，．：；�
 # A key is not a part of a word or of a path; the letters of Japanese do not count.
 KEY = r"(?<![A-Za-z0-9_./-])[A-Z][A-Z0-9_]*-[1-9][0-9]{0,8}(?![A-Za-z0-9_])(?!-[A-Za-z0-9_])"
 _LINKS = re.compile(f"({URL})|({KEY})")
+_VIEW = re.compile(r"https://([a-z0-9-]+)\.backlog(?:\.jp|\.com|tool\.com)/view/([A-Z][A-Z0-9_]*-[1-9][0-9]*)(?:#.*)?")
 _TRAILING = ".,;:!?)'*"
 
 
@@ -106,13 +107,15 @@ class File(NamedTuple):
 class Around:
     """What a text may refer to: issues by key, wiki pages of its project by name, files by name and by id.
 
-    `root` leads from the page to the top of the archive: `""` or `"../../"`.
+    `root` leads from the page to the top of the archive: `""` or `"../../"`. `space` is the key of the space, the first
+    part of its addresses.
     """
 
     root: str = ""
     issues: Mapping[str, IssueLink] = field(default_factory=dict)
     wikis: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, File] = field(default_factory=dict)
+    space: str = ""
 
     def address(self, target: str) -> str:
         """The address of something in the archive, as seen from the page."""
@@ -140,7 +143,7 @@ def linked(text: str, around: Around) -> str:
             url = found.group(1).rstrip(_TRAILING)
             if found.group(1)[len(url) : len(url) + 1] == ")" and url.count("(") > url.count(")"):
                 url += ")"
-            parts.append(anchor(url, escape(url)))
+            parts.append(anchor(url, escape(url), around))
             end = found.start() + len(url)
         else:
             parts.append(issue(found.group(2), around))
@@ -148,9 +151,15 @@ def linked(text: str, around: Around) -> str:
     return "".join(parts)
 
 
-def anchor(url: str, label: str) -> str:
-    """A link to another place, or its label alone where it must not be followed. `label` is HTML."""
+def anchor(url: str, label: str, around: Around) -> str:
+    """A link to another place, or its label alone where it must not be followed. `label` is HTML.
+
+    The address of an issue in Backlog leads to its page in the archive.
+    """
     target = safe(url)
+    found = _VIEW.fullmatch(target) if target else None
+    if found and found.group(1) == around.space and found.group(2) in around.issues:
+        return issue(found.group(2), around, label)
     return f'<a href="{escape(target)}">{label}</a>' if target else label
 
 
@@ -182,7 +191,7 @@ def picture(name: str, around: Around, label: str = "", thumbnail: bool = False)
     """The image that a text shows: a file of the object, by name or id; of elsewhere only a link. `label` is text."""
     found = around.files.get(name)
     if found is None:
-        return anchor(name, escape(label or name))
+        return anchor(name, escape(label or name), around)
     if not found.is_picture or found.address is None:
         return file(found, around)
     kind = ' class="thumbnail"' if thumbnail else ""
