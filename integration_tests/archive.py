@@ -198,6 +198,9 @@ def archived_space() -> Space:
             space.add_comment(issue, text)
             space.create_wiki(bad, f"{number} {text}", text, tags=[text])
             space.create_document(bad, text, text, emoji=text)
+    lost = space.create_project("LOST", "離れたプロジェクト", text_formatting_rule=None)
+    space.create_wiki(lost, "思い出", "# 残したいページ")
+    space.create_issue(lost, "残したい課題")
     long = space.create_issue(arc, "コメントの多い課題", description="長" * 120_000)
     for number in range(150):
         space.add_comment(long, f"{number} 番目のコメント。" + "とても長い文です。" * 40)

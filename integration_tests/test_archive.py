@@ -66,6 +66,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     gone = space.project("ARC").issues[-1]
     row = {"entity": "issue", "entityId": str(gone.id), "reason": "deleted", "deletedAt": "2026-12-31T15:30:00Z"}
     tables.merge(held, "deletions", [row | {"activityId": 1}])
+    # The user has left LOST: `projects` is read whole, what was inside stays.
+    del held["projects"][(space.project("LOST").id,)]
     tables.to_duckdb(folder / "space.duckdb", held)
     files_of(space, folder / "files")
     with duckdb.connect(str(folder / "space.duckdb")) as connection:
@@ -134,6 +136,22 @@ def test_without_tables_of_a_sync_there_is_no_archive(tmp_path: Path) -> None:
     with duckdb.connect() as connection, pytest.raises(ArchiveError, match="run a sync first"):
         write(lambda query: connection.execute(query).fetchall(), tmp_path / "archive")
     assert not (tmp_path / "archive").exists()
+
+
+def test_each_project_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Windows reserves CON; a project may take the key that a deleted one had; what is no key names no folder."""
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE projects (id BIGINT, projectkey VARCHAR)")
+        connection.execute("INSERT INTO projects VALUES (1, 'CON'), (2, 'WEB'), (3, '../x'), (4, 'A_1')")
+        connection.execute("CREATE TABLE issues (id BIGINT, projectid BIGINT, keyid BIGINT, issuekey VARCHAR)")
+        connection.execute("INSERT INTO issues VALUES (10, 2, 1, 'OLD-1'), (11, 9, 1, 'WEB-1')")
+        write(lambda query: connection.execute(query).fetchall(), tmp_path / "archive")
+    folders = {file.name for file in (tmp_path / "archive" / "projects").iterdir()}
+    assert folders == {"id-1", "WEB", "id-3", "A_1", "id-9"}
+    # Issues bear the key that their project has now.
+    assert (tmp_path / "archive" / "projects" / "WEB" / "issues" / "WEB-1.html").is_file()
+    index = (tmp_path / "archive" / "index.html").read_text(encoding="utf-8")
+    assert index.index('"projects/WEB/index.html"') < index.index('"projects/id-9/index.html"')
 
 
 def test_a_few_tables_are_enough_and_the_rest_is_named(archive: Archive, tmp_path: Path) -> None:
@@ -205,6 +223,15 @@ def test_markdown_and_documents(archive: Archive) -> None:
 def test_what_was_deleted_says_so(archive: Archive) -> None:
     assert "Backlog では削除済み</span> 2027-01-01 00:30" in archive.of_issue(archive.gone)
     assert "Backlog では削除済み" not in archive.of_issue("ARC-1")
+
+
+def test_a_project_that_is_no_longer_visible_is_kept(archive: Archive) -> None:
+    index = archive.pages["index.html"]
+    assert re.search(r'LOST/index\.html">LOST</a> <span class="badge gone"><span [^>]*>Backlog では見えなく', index)
+    assert "残したい課題" in archive.of_issue("LOST-1")
+    # Its rule is that of the space.
+    assert any("<h2>残したいページ</h2>" in text for text in archive.pages.values())
+    assert re.search(r"SECRET</td>.*参加していないプロジェクト", index)
 
 
 def test_nothing_runs_and_nothing_is_asked_of_the_network(archive: Archive) -> None:

@@ -134,7 +134,7 @@ def write_documents(site: Site, project: Project) -> None:
     for identifier, depth, trashed in _tree(site, project, rows):
         row = rows[identifier]
         title = " ".join(str(part) for part in (row["emoji"], row["title"]) if part)
-        page, gone = f"{project.folder}/documents/{identifier}.html", site.gone_at("document", row)
+        page, gone = f"{project.folder}/{_page_of(identifier)}", site.gone_at("document", row)
         attached = files_of(site, "document_attachment_files", list_of(row["attachments"]))
         around = site.around(project, by_name_and_id(attached))
         body = list(text.cleaned(prose.render(row["json"], str(row["plain"] or ""), around)))
@@ -147,9 +147,14 @@ def write_documents(site: Site, project: Project) -> None:
         site.pages(page, sections, title=title, heading=title, trail=way, badges=badges, facts=facts, gone=gone)
         said = [str(each["plain"] or "") for each in comments.get(identifier, ())]
         site.index.add("document", title, page, project.key, excerpt(body), [str(row["plain"] or ""), tags(row), *said])
-        entries.append(_entry(site, title, f"documents/{identifier}.html", depth, gone))
+        entries.append(_entry(site, title, _page_of(identifier), depth, gone))
     if rows:
         _write_list(site, project, "documents", "documents.html", entries)
+
+
+def _page_of(document: str) -> str:
+    # Ids are hexadecimal digits; whatever else comes must not lead out of the folder.
+    return f"documents/{re.sub('[^A-Za-z0-9_]', '_', document)}.html"
 
 
 def _file_sections(

@@ -45,14 +45,18 @@ class Section(NamedTuple):
 
 @dataclass
 class Project:
-    """A project, and how much of it is in the archive. `folder` is its place, from the top of the archive."""
+    """A project, and how much of it is in the archive. `folder` is its place, from the top of the archive.
+
+    It is not visible where the user of the key has not joined it, or not any more.
+    """
 
     id: int
     key: str
     name: str
     rule: str
     is_archived: bool
-    is_joined: bool
+    is_visible: bool
+    has_pages: bool
     folder: str
     wiki_pages: dict[str, str] = field(default_factory=dict)
     issues: int = 0
@@ -97,10 +101,8 @@ class Site:
         self.issues: dict[str, IssueLink] = {}
         self.refs: dict[int, Ref] = {}
         self.children: dict[int, list[int]] = {}
-        self.gone = {
-            (row["entity"], str(row["entityid"])): row["deletedat"]
-            for row in tables.rows("deletions", "reason = 'deleted'", order="")
-        }
+        deleted = tables.rows("deletions", "reason = 'deleted'", order="deletedat")
+        self.gone = {(row["entity"], str(row["entityid"])): row["deletedat"] for row in deleted}
 
     def around(self, project: Project, files: Mapping[str, File]) -> Around:
         """What a text on a page of an issue, a wiki page or a document of `project` may refer to."""
@@ -173,7 +175,8 @@ class Site:
                 "key": each.key,
                 "name": each.name,
                 "folder": each.folder,
-                "joined": each.is_joined,
+                "visible": each.is_visible,
+                "has_pages": each.has_pages,
                 "archived": each.is_archived,
                 "counts": (("issues", each.issues), ("wiki", each.wikis), ("documents", each.documents)),
             }

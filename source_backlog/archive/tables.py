@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 # By table, in small letters as the tables have them: what the pages are made of.
 COLUMNS: Mapping[str, str] = {
-    "space": "spacekey name lang timezone",
+    "space": "spacekey name lang timezone textformattingrule",
     "projects": "id projectkey name textformattingrule archived joined usewiki usedocument",
     "issues": "id projectid keyid issuekey issuetype summary description resolution priority status assignee category "
     "versions milestone startdate duedate estimatedhours actualhours parentissueid createduser created updateduser "
@@ -27,7 +27,7 @@ COLUMNS: Mapping[str, str] = {
     "documents": "id projectid title plain json emoji attachments tags createduser created updateduser updated",
     "document_tree": "projectid id parentid depth position trashed",
     "document_comments": "id documentid commentid content plain createduser created updated",
-    "deletions": "entity entityid deletedat reason",
+    "deletions": "entity entityid entitykey entityname deletedat reason",
 }
 READ_AT = "_airbyte_extracted_at"
 
@@ -61,6 +61,12 @@ class Tables:
         query = f"SELECT {listed} FROM {self.name(table)}{f' WHERE {where}' if where else ''}{ordered}"
         missing = dict.fromkeys(set((only or COLUMNS[table]).split()) - set(names))
         return [{**missing, **dict(zip(names, row, strict=True))} for row in self._ask(query)]
+
+    def distinct(self, table: str, column: str) -> list[Row]:
+        """The values of a column, each once."""
+        if column not in self._columns.get(table, ()):
+            return []
+        return [{column: value} for (value,) in self._ask(f'SELECT DISTINCT "{column}" FROM {self.name(table)}')]
 
     def counted(self, table: str) -> tuple[int, datetime | None]:
         """How many rows a table has, and when the newest of them was read."""

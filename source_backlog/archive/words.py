@@ -56,6 +56,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "参加していないプロジェクト: 中身は取り込まれていません",
         "not joined: nothing inside it was read",
     ),
+    "not_visible": ("Backlog では見えなくなったプロジェクト", "no longer visible in Backlog"),
     "not_read": ("取り込まれていません", "not read"),
     "notification": ("お知らせ", "Notification"),
     "page": ("ページ", "Page"),

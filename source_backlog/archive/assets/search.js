@@ -4,7 +4,6 @@
   const run = "\\u3005-\\u3007\\u3041-\\u30ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uac00-\\ud7af\\uf900-\\ufaff\\u{20000}-\\u{3ffff}";
   const pattern = new RegExp(`([a-z][a-z0-9_]*-[0-9]+)|([${run}]+)|((?:(?![${run}])[\\p{L}\\p{N}_])+)`, "gu");
   const AT_ONCE = 30;
-  const MOST_SCRIPTS = 12;
   const shards = { words: new Map(), pages: new Map() };
   let manifest = null;
 
@@ -47,7 +46,6 @@
     begin = Math.max(0, (begin < 0 ? firsts.length : begin) - 1);
     const found = new Map();
     for (let number = begin; number < firsts.length && firsts[number] <= last; number++) {
-      if (number - begin > MOST_SCRIPTS) break;
       const entries = await shard("words", number);
       for (let at = 0; at < entries.length; at += 2) {
         if (isBeginning ? !entries[at].startsWith(word) : entries[at] !== word) continue;
