@@ -320,20 +320,24 @@ def test_what_is_followed(url: str, followed: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "is_picture", "opens"),
+    ("name", "on_disk", "is_picture", "opens"),
     [
-        ("a.png", True, True),
-        ("A.PNG", True, True),
-        ("a.svg", True, False),
-        ("a.html", False, False),
-        ("a.XHTML", False, False),
-        ("a", False, False),
-        ("a.xlsx", False, True),
-        ("a.html.zip", False, True),
+        ("a.png", "a.png", True, True),
+        ("A.PNG", "A.PNG", True, True),
+        ("a.svg", "a.svg", True, False),
+        ("a.html", "a.html", False, False),
+        ("a.XHTML", "a.XHTML", False, False),
+        ("a.html .", "a.html%20.", False, False),
+        ("a", "a", False, False),
+        ("a.xlsx", "a.xlsx", False, True),
+        ("a.html.zip", "a.html.zip", False, True),
+        ("a.png", "a.html", True, False),
+        ("a.png", "a%2Ehtml", True, False),
+        ("v1.2/a", "v1.2_a", False, False),
     ],
 )
-def test_files_that_would_run_are_not_linked(name: str, is_picture: bool, opens: bool) -> None:
-    file = File(name, "files/1-x")
+def test_files_that_would_run_are_not_linked(name: str, on_disk: str, is_picture: bool, opens: bool) -> None:
+    file = File(name, f"../files/1-{on_disk}")
     assert (file.is_picture, file.opens) == (is_picture, opens)
     assert not File(name, None).is_picture
     assert not File(name, None).opens

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import nh3
 
@@ -88,19 +89,23 @@ class File(NamedTuple):
     address: str | None
 
     @property
-    def kind(self) -> str:
-        """The end of its name, in small letters."""
-        return self.name.rpartition(".")[2].lower() if "." in self.name else ""
-
-    @property
     def is_picture(self) -> bool:
         """Whether a browser can show it within a page, where nothing in it runs."""
-        return self.address is not None and self.kind in PICTURES
+        return self.address is not None and _ending(self.name) in PICTURES
 
     @property
     def opens(self) -> bool:
-        """Whether it may be linked: nothing in it would run."""
-        return self.address is not None and bool(self.kind) and self.kind not in ACTIVE
+        """Whether it may be linked: nothing in it would run, whatever it is called in Backlog and on the disk."""
+        if self.address is None:
+            return False
+        endings = _ending(self.name), _ending(unquote(self.address))
+        return all(ending and ending not in ACTIVE for ending in endings)
+
+
+def _ending(name: str) -> str:
+    """The end of a name, in small letters. Systems leave out blanks and dots behind it."""
+    last = name.rpartition("/")[2].rstrip(" .\t\n\r\u3000").lower()
+    return last.rpartition(".")[2] if "." in last else ""
 
 
 @dataclass(frozen=True)
