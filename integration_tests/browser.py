@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_SECONDS = 60.0
+LEFT = re.compile(r"navigated or closed|context was destroyed|cannot find context", re.IGNORECASE)
 
 
 def program() -> str:
@@ -25,6 +28,10 @@ def program() -> str:
     if found is None:
         pytest.skip(f"no browser is installed ({', '.join(NAMES)})")
     return found
+
+
+class Left(Exception):
+    """The page was left for another one while something was asked of it."""
 
 
 class Browser:
@@ -72,7 +79,10 @@ class Browser:
     def until(self, script: str) -> None:
         """Wait until an expression is true."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self.evaluate(f"Boolean({script})"):
+        while True:
+            with suppress(Left):
+                if self.evaluate(f"Boolean({script})"):
+                    return
             assert time.monotonic() < deadline, f"never true: {script}"
             time.sleep(0.05)
 
@@ -88,17 +98,18 @@ class Browser:
     def follow(self, selector: str) -> None:
         """Click on a link, and wait for the page behind it."""
         self.evaluate("window.left = false")
-        self.click(selector)
+        with suppress(Left):
+            self.click(selector)
         self.until("window.left === undefined && document.readyState === 'complete'")
 
     def write(self, text: str) -> None:
         """Type a text and Enter into what has the focus, and wait for the next page."""
         self.evaluate("window.left = false")
         self.tell("Input.insertText", text=text)
-        for kind in ("keyDown", "keyUp"):
-            self.tell(
-                "Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r", windowsVirtualKeyCode=13
-            )
+        enter = {"key": "Enter", "code": "Enter", "text": "\r", "windowsVirtualKeyCode": 13}
+        with suppress(Left):
+            for kind in ("keyDown", "keyUp"):
+                self.tell("Input.dispatchKeyEvent", type=kind, **enter)
         self.until("window.left === undefined && document.readyState === 'complete'")
 
     def size(self, width: int, height: int) -> None:
@@ -141,6 +152,8 @@ class Browser:
         while True:
             message = await asyncio.wait_for(self._socket.receive_json(), PATIENCE_SECONDS)
             if message.get("id") == number:
+                if (said := message.get("error", {}).get("message")) and LEFT.search(said):
+                    raise Left(said)
                 assert "error" not in message, f"{method}: {message.get('error')}"
                 return dict(message["result"])
             self._note(message)
