@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def archive(destination: Destination, folder: Path, files: Path | None) -> None:
     # Here and not above: what it imports may be missing.
     from source_backlog.archive import ArchiveError, write
 
+    began = time.monotonic()
     try:
         with _reading(destination) as ask:
             written = write(ask, folder, files, schema=destination.dataset, note=print)
@@ -39,7 +41,8 @@ def archive(destination: Destination, folder: Path, files: Path | None) -> None:
     except OSError as error:
         raise SyncError(f"The archive cannot be written: {error.strerror or error}.", USAGE) from error
     megabytes = written.bytes / 1_000_000
-    print(f"Written: {written.pages:,} pages, {megabytes:,.1f} MB, the largest {written.largest / 1000:.0f} kB.")
+    seconds, largest = time.monotonic() - began, written.largest / 1000
+    print(f"Written: {written.pages:,} pages, {megabytes:,.1f} MB, the largest {largest:.0f} kB, in {seconds:,.0f} s.")
     if written.missing_files:
         print(f"Files: {written.files:,} linked, {written.missing_files:,} not found.")
     print(f"Open {folder / 'index.html'} in a browser.")
