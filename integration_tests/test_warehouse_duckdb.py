@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from integration_tests.emulator import Emulator
-from integration_tests.warehouse import STREAMS, Command, change, compare, live_through, needs
+from integration_tests.warehouse import STREAMS, Command, change, compare, in_this_process, live_through, needs
+from source_backlog.sync import main
 
 needs("dlt", "dlt (the extra `duckdb`) is not installed")
 duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed")
@@ -100,6 +102,47 @@ def test_quiet_syncs_write_the_state_alone(file: Path, emulator: Emulator, tmp_p
         assert file.stat().st_size <= 1.05 * before
         assert " 0 new or changed" in output
     assert "read again, none changed" in output
+
+
+def test_a_plan_is_within_a_tenth_of_what_the_command_then_sends(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    streams = ["issues", "issue_comments", "activities", "statuses", "projects"]
+    with Emulator(seed=2, projects=3, issues=150) as emulator:
+        command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=streams)
+        with in_this_process():
+            assert main(["--plan", "--config", str(command.config), "--streams", command.streams]) == 0
+        said = capsys.readouterr().out
+        assert f"There are {len(emulator.truth('issues'))} issues in 4 projects" in said
+        for what in ("A first load", "A sync in which nothing has changed"):
+            told = re.search(rf"{what} takes about ([\d,]+) requests \(([\d,]+) search, ([\d,]+) read\)", said)
+            assert told, said
+            emulator.clear_requests()
+            command.run()
+            sent = [request.category for request in emulator.requests]
+            for number, counted in zip(
+                told.groups(), (len(sent), sent.count("search"), sent.count("read")), strict=True
+            ):
+                assert counted == pytest.approx(int(number.replace(",", "")), rel=0.1), what
+    assert not list(command.temporary.iterdir())
+
+
+def test_a_plan_that_cannot_be_made_is_a_sentence(
+    emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    for changed, why in (
+        ({"credentials": {"auth_type": "api_key", "api_key": "wrong-key-0123456789"}}, "does not accept the API key"),
+        ({"domain": "example"}, "'example' is only the name of a space."),
+        ({"projects": ["NOWHERE"]}, "NOWHERE"),
+    ):
+        config.write_text(json.dumps(emulator.config() | changed), encoding="utf-8")
+        with in_this_process():
+            assert main(["--plan", "--config", str(config)]) == 2
+        said = capsys.readouterr()
+        assert why in said.err
+        assert len(said.err.splitlines()) == 1
+        assert not said.out
 
 
 def test_a_table_that_was_emptied_is_filled_again(file: Path, emulator: Emulator, tmp_path: Path) -> None:

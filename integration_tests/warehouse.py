@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import gc
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -22,6 +25,7 @@ import pytest
 
 from integration_tests.emulator import Emulator
 from integration_tests.harness import UNTOLD, catalog_streams, primary_key
+from source_backlog.api.oauth import TokenStore, keep_tokens_in
 
 Row = dict[str, Any]
 Table = Callable[[str], list[Row]]
@@ -167,6 +171,21 @@ class Command:
             assert time.monotonic() < deadline, run.said()
             time.sleep(0.01)
         return run
+
+
+@contextlib.contextmanager
+def in_this_process() -> Iterator[None]:
+    """What the command changes in its process stays as it was."""
+    handlers, level = logging.root.handlers[:], logging.getLogger("airbyte").level
+    stopped, collecting = signal.getsignal(signal.SIGTERM), gc.get_threshold()
+    try:
+        yield
+    finally:
+        logging.root.handlers[:] = handlers
+        logging.getLogger("airbyte").setLevel(level)
+        signal.signal(signal.SIGTERM, stopped)
+        gc.set_threshold(*collecting)
+        keep_tokens_in(TokenStore())
 
 
 def change(emulator: Emulator) -> None:

@@ -28,7 +28,11 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.oauth import TokenStore, keep_tokens_in
 from source_backlog.config import mask_secrets
+from source_backlog.plan import lines
 from source_backlog.source import SourceBacklog
+
+# The requests of `SourceBacklog.introduce`: whose key it is, the space, and the projects.
+INTRODUCTION = 3
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,13 @@ class Connector:
         with self._heard(), self._failing():
             return self._source.introduce()
         return {}
+
+    def plan(self, names: Collection[str], also: int = 0) -> list[str]:
+        """What `introduce` and a sync of the named streams will cost, in sentences; `also`: reads besides."""
+        with self._heard(), self._failing():
+            self._source.introduce()
+            return list(lines(self._source.planned(names, INTRODUCTION + also)))
+        return []
 
     def streams(self, names: Collection[str]) -> list[AirbyteStream]:
         """The named streams, in the order of the manifest, as `discover` gives them."""

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     progress = Progress()
     try:
-        _sync(options, progress)
+        _action(options)(options, progress)
     except SyncError as error:
         progress.last_word(f"backlog-sync: {error}")
         return error.status
@@ -108,6 +108,23 @@ def config_of(path: Path | None, environment: Mapping[str, str]) -> dict[str, An
     return config
 
 
+# What the command does, each imported when it is asked for: dlt and the CDK take seconds to import.
+Action = Callable[[argparse.Namespace, Progress], None]
+
+
+def _action(options: argparse.Namespace) -> Action:
+    return _plan if options.plan else _sync
+
+
+def _plan(options: argparse.Namespace, progress: Progress) -> None:
+    config = config_of(options.config, os.environ)
+    streams = selected_streams(options.streams, options.all_streams)
+    try_key(config)
+    from source_backlog.sync.planning import planned
+
+    print("\n".join(planned(config, options.config, streams, progress)))
+
+
 def _sync(options: argparse.Namespace, progress: Progress) -> None:
     if options.to is None:
         raise SyncError("--to is missing: where to write to. `backlog-sync --help` shows its forms.", USAGE)
@@ -120,7 +137,6 @@ def _sync(options: argparse.Namespace, progress: Progress) -> None:
         # Read by dlt when it is imported: nobody but Backlog and the destination is told of this run, and its log is
         # for those who know its code.
         os.environ.update(RUNTIME__DLTHUB_TELEMETRY="false", RUNTIME__LOG_LEVEL="CRITICAL")
-        # Here and not above: dlt and the CDK take seconds to import.
         from source_backlog.sync.loading import sync
 
         sync(config, options.config, destination, connection, streams, options.full_refresh, options.check, progress)
@@ -145,6 +161,11 @@ def _parser() -> argparse.ArgumentParser:
     selection.add_argument("--all-streams", action="store_true", help="read all streams except the contents of files")
     parser.add_argument("--full-refresh", action="store_true", help="read everything again, from the beginning")
     parser.add_argument("--check", action="store_true", help="only try the key and the destination")
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="only say how many requests a sync needs, and how long it takes; needs no --to",
+    )
     parser.add_argument("--list-streams", action="store_true", help="print the names of the streams")
     parser.add_argument(
         "--version", action="version", version=f"backlog-sync {metadata.version('airbyte-source-backlog')}"

@@ -1,6 +1,11 @@
 """What ends a sync, as a sentence and an exit status."""
 
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from source_backlog.embedded import Failure
 
 FAILED = 1
 USAGE = 2
@@ -77,3 +82,14 @@ def explained(error: BaseException, what: str = "The database") -> SyncError:
                 return SyncError(meaning, status, of_all=True)
     reason = _ADDRESS.sub("", texts[-1].strip().split("\n")[0])
     return SyncError(f"{what} refuses what is written: {_WORDS.sub(' ', reason)[:200].strip()}")
+
+
+def raise_for(failures: "Sequence[Failure]") -> None:
+    """Raise `SyncError` with what the connector could not do, each reason once with its streams."""
+    if not failures:
+        return
+    streams: dict[str, list[str]] = {}
+    for failure in failures:
+        streams.setdefault(failure.message, []).extend([failure.stream] if failure.stream else [])
+    reasons = [f"{', '.join(names)}: {message}" if names else message for message, names in streams.items()]
+    raise SyncError(" ".join(reasons), USAGE if any(failure.mendable for failure in failures) else FAILED)

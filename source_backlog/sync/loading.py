@@ -14,7 +14,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from source_backlog.dlt import RAW_ID, Batch, Reading, Spool, Table, completed
 from source_backlog.embedded import Connector, Failure
 from source_backlog.sync.destinations import Destination
-from source_backlog.sync.errors import FAILED, USAGE, SyncError, explained
+from source_backlog.sync.errors import USAGE, SyncError, explained, raise_for
 from source_backlog.sync.progress import Progress
 
 # How much reading a killed sync may lose; a sync shorter than this is written once, at its end.
@@ -215,7 +215,7 @@ def sync(
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
         folder = Path(temporary)
         space = connector.introduce()
-        _raise(connector.failures)
+        raise_for(connector.failures)
         progress.phase("connecting")
         warehouse = Warehouse(destination, connection, folder)
         identity = {"space": {"key": space["spaceKey"], "domain": connector.config["domain"]}}
@@ -228,13 +228,13 @@ def sync(
                 "and reads everything once more. The tables stay; their rows are merged or replaced."
             )
         tables = [Table(stream, afresh) for stream in connector.streams(names)]
-        _raise(connector.failures)
+        raise_for(connector.failures)
         progress.phase("reading", names)
         run = Sync(connector, warehouse, tables, progress, afresh)
         run.run(folder, identity)
         warehouse.clear(names)
         progress.summary(warehouse.counts(names))
-        _raise(run.failures)
+        raise_for(run.failures)
 
 
 def _saving(state: Mapping[str, Any]) -> Iterator[Any]:
@@ -251,16 +251,6 @@ def _same_space(known: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None
             "Each space needs a dataset of its own: name another one with --dataset.",
             USAGE,
         )
-
-
-def _raise(failures: Sequence[Failure]) -> None:
-    if not failures:
-        return
-    streams: dict[str, list[str]] = {}
-    for failure in failures:
-        streams.setdefault(failure.message, []).extend([failure.stream] if failure.stream else [])
-    reasons = [f"{', '.join(names)}: {message}" if names else message for message, names in streams.items()]
-    raise SyncError(" ".join(reasons), USAGE if any(failure.mendable for failure in failures) else FAILED)
 
 
 def _dlt_destination(destination: Destination, connection: Any) -> Any:
