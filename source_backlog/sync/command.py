@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from source_backlog.output import speak_utf8
-from source_backlog.sync.destinations import FORMS, destination_of
+from source_backlog.sync.destinations import FORMS, Destination, destination_of
 from source_backlog.sync.errors import USAGE, SyncError
 from source_backlog.sync.first_words import all_streams, selected_streams, try_key
 from source_backlog.sync.holding import held
@@ -113,7 +113,9 @@ Action = Callable[[argparse.Namespace, Progress], None]
 
 
 def _action(options: argparse.Namespace) -> Action:
-    return _plan if options.plan else _sync
+    if options.plan:
+        return _plan
+    return _report if options.report else _sync
 
 
 def _plan(options: argparse.Namespace, progress: Progress) -> None:
@@ -125,10 +127,21 @@ def _plan(options: argparse.Namespace, progress: Progress) -> None:
     print("\n".join(planned(config, options.config, streams, progress)))
 
 
-def _sync(options: argparse.Namespace, progress: Progress) -> None:
+def _report(options: argparse.Namespace, progress: Progress) -> None:
+    destination = _destination(options)
+    from source_backlog.sync.reporting import report
+
+    print(report(destination, options.report, progress))
+
+
+def _destination(options: argparse.Namespace) -> Destination:
     if options.to is None:
         raise SyncError("--to is missing: where to write to. `backlog-sync --help` shows its forms.", USAGE)
-    destination = destination_of(options.to, options.dataset)
+    return destination_of(options.to, options.dataset)
+
+
+def _sync(options: argparse.Namespace, progress: Progress) -> None:
+    destination = _destination(options)
     config = config_of(options.config, os.environ)
     streams = selected_streams(options.streams, options.all_streams)
     try_key(config)
@@ -165,6 +178,12 @@ def _parser() -> argparse.ArgumentParser:
         "--plan",
         action="store_true",
         help="only say how many requests a sync needs, and how long it takes; needs no --to",
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="only make a page of what --to holds (DuckDB, PostgreSQL): DIR/index.html; reads nothing from Backlog",
     )
     parser.add_argument("--list-streams", action="store_true", help="print the names of the streams")
     parser.add_argument(

@@ -70,6 +70,12 @@ class SyncError(Exception):
         self.of_all = of_all
 
 
+def meaning_of(text: str) -> SyncError | None:
+    """What a database says, as one of `MEANINGS`; None if it is none of them."""
+    found = ((status, meaning) for pattern, status, meaning in MEANINGS if re.search(pattern, text, re.IGNORECASE))
+    return next((SyncError(meaning, status, of_all=True) for status, meaning in found), None)
+
+
 def explained(error: BaseException, what: str = "The database") -> SyncError:
     """`error` of a database or of dlt as a sentence: without statements, values and links to pages of libraries."""
     texts = [str(error)]
@@ -77,9 +83,8 @@ def explained(error: BaseException, what: str = "The database") -> SyncError:
         error = cause
         texts.append(str(error))
     for text in reversed(texts):
-        for pattern, status, meaning in MEANINGS:
-            if re.search(pattern, text, re.IGNORECASE):
-                return SyncError(meaning, status, of_all=True)
+        if known := meaning_of(text):
+            return known
     reason = _ADDRESS.sub("", texts[-1].strip().split("\n")[0])
     return SyncError(f"{what} refuses what is written: {_WORDS.sub(' ', reason)[:200].strip()}")
 
