@@ -216,15 +216,44 @@ def test_a_run_that_is_stopped_says_so(
     assert not list(command.temporary.iterdir())
 
 
+def test_a_run_that_is_stopped_while_it_loads_says_so(file: Path, emulator: Emulator, tmp_path: Path) -> None:
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "users", "projects"])
+    for phase, number, status, how in (
+        ("extract", signal.SIGINT, 130, "interrupted"),
+        ("merge", signal.SIGTERM, 143, "stopped by SIGTERM"),
+        # dlt has finished the load then, and would go on.
+        ("complete", signal.SIGINT, 130, "interrupted"),
+    ):
+        emulator.space.advance(3600)
+        emulator.space.update_issue("WEB-1", summary=f"before {phase}", by="member")
+        _, errors = command.run(status=status, at=phase, signal=number)
+        assert errors.splitlines()[-1] == f"backlog-sync: {how}; the next run goes on from the last checkpoint."
+        assert not list(command.temporary.iterdir()), phase
+    command.run()
+    held = {row["id"]: row["summary"] for row in rows_of(file)("issues")}
+    assert held == {row["id"]: row["summary"] for row in emulator.truth("issues")}
+
+
+def test_a_full_disk_is_named(file: Path, emulator: Emulator, tmp_path: Path) -> None:
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "users"])
+    # As if there were no room beyond it, for the database as for what is on its way there.
+    _, errors = command.run(status=2, largest_file=16_000)
+    assert errors.splitlines()[-1] == "backlog-sync: The disk of the destination is full. Make room."
+    assert not list(command.temporary.iterdir())
+    command.run()
+
+
 def test_nobody_but_backlog_and_the_destination_is_contacted(file: Path, emulator: Emulator, tmp_path: Path) -> None:
     """Every other address would be asked through a proxy that nobody answers at, and looked up nowhere."""
-    unreachable = "http://127.0.0.1:9"
-    command = Command(
-        emulator, tmp_path, f"duckdb:///{file}", streams=["users"], HTTP_PROXY=unreachable, HTTPS_PROXY=unreachable
-    )
-    command.environment["PYTHONPATH"] = os.getcwd()
-    command.run()
-    assert not list((tmp_path / "home").iterdir())
+    unreachable, seen = "http://127.0.0.1:9", tmp_path / "connections"
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", HTTP_PROXY=unreachable, HTTPS_PROXY=unreachable)
+    command.run(watch=str(seen))
+    contacted = [json.loads(line) for line in seen.read_text(encoding="utf-8").splitlines()]
+    host, port = emulator.address.split(":")
+    assert {tuple(where) for event, where in contacted if event == "socket.connect"} == {(host, int(port))}
+    assert {where for event, where in contacted if event == "socket.getaddrinfo"} <= {host}
+    assert {event for event, _ in contacted} <= {"socket.connect", "socket.getaddrinfo"}
+    assert not list((tmp_path / "home").iterdir()), "dlt would keep an id of the user there"
 
 
 def test_new_oauth_tokens_are_written_back(file: Path, emulator: Emulator, tmp_path: Path) -> None:

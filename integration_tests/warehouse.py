@@ -127,8 +127,8 @@ class Command:
         self._logs = Path(tempfile.mkdtemp(prefix="backlog-sync-test-"))
         self._count = 0
 
-    def start(self, *options: str, kill: str | None = None, checkpoint: float | None = None) -> Run:
-        """A run that goes on while the test does."""
+    def start(self, *options: str, **order: Any) -> Run:
+        """A run that goes on while the test does; see `sync_runs` for what may be ordered besides."""
         self._count += 1
         output, errors = self._logs / f"{self._count}.out", self._logs / f"{self._count}.err"
         order = {
@@ -136,14 +136,13 @@ class Command:
             "environment": self.environment,
             "output": str(output),
             "errors": str(errors),
-            "kill": kill,
-            "checkpoint": checkpoint,
+            **order,
         }
         return Run(_asked(order), output, errors)
 
-    def run(self, *options: str, status: int = 0, checkpoint: float | None = None) -> tuple[str, str]:
+    def run(self, *options: str, status: int = 0, **order: Any) -> tuple[str, str]:
         """Standard output and error of the finished command, which ends with `status`."""
-        run = self.start(*options, checkpoint=checkpoint)
+        run = self.start(*options, **order)
         ended = run.wait()
         output, errors = run.output.read_text(encoding="utf-8"), run.said()
         assert ended == status, f"exit status {ended}\n{output}\n{errors}"
@@ -158,7 +157,7 @@ class Command:
 
     def killed(self, phase: str) -> None:
         """SIGKILL to the command in a phase of its load."""
-        run = self.start(kill=phase)
+        run = self.start(at=phase)
         ended = run.wait()
         assert ended == -signal.SIGKILL, f"exit status {ended}\n{run.said()}"
 
@@ -177,13 +176,12 @@ class Command:
 def in_this_process() -> Iterator[None]:
     """What the command changes in its process stays as it was."""
     handlers, level = logging.root.handlers[:], logging.getLogger("airbyte").level
-    stopped, collecting = signal.getsignal(signal.SIGTERM), gc.get_threshold()
+    collecting = gc.get_threshold()
     try:
         yield
     finally:
         logging.root.handlers[:] = handlers
         logging.getLogger("airbyte").setLevel(level)
-        signal.signal(signal.SIGTERM, stopped)
         gc.set_threshold(*collecting)
         keep_tokens_in(TokenStore())
 

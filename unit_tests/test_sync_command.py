@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -22,7 +23,7 @@ import yaml
 from source_backlog import SourceBacklog
 from source_backlog.api.errors import BacklogErrorHandler
 from source_backlog.selection import SUGGESTED_STREAMS
-from source_backlog.sync import destinations, first_words, main
+from source_backlog.sync import command, destinations, errors, first_words, main
 from source_backlog.sync.command import config_of
 from source_backlog.sync.destinations import destination_of
 from source_backlog.sync.errors import FAILED, USAGE, SyncError, explained
@@ -217,7 +218,7 @@ def test_the_first_words_wait_for_nothing_heavy() -> None:
     [
         ('Could not set lock on file "x"', FAILED, "in use by another process"),
         ("permission denied for database warehouse\nLINE 1: CREATE SCHEMA", USAGE, "may not do what is needed"),
-        ("could not extend file: No space left on device", USAGE, "disk of the database is full"),
+        ("could not extend file: No space left on device", USAGE, "disk of the destination is full"),
         ("server closed the connection unexpectedly", FAILED, "has closed the connection"),
         ("terminating connection due to administrator command", FAILED, "has closed the connection"),
         ("connection to server at x failed: Connection refused", FAILED, "cannot be reached"),
@@ -291,6 +292,41 @@ def space(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         yield f"127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.mark.parametrize(("free", "full"), [(2**20, "temporary folder"), (2**21, "disk of the destination")])
+def test_which_disk_is_full(free: int, full: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "room", lambda: free)
+    problem = explained(OSError(errno.ENOSPC, "No space left on device"))
+    assert full in str(problem)
+    assert problem.status == USAGE
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), USAGE, "The temporary folder "),
+        (KeyError("a-wrong-key"), FAILED, "Something went wrong that was not foreseen (KeyError). Please report it."),
+    ],
+)
+def test_what_was_not_foreseen_is_a_sentence(
+    error: Exception,
+    status: int,
+    said: str,
+    backlog: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(errors, "room", lambda: 0)
+    monkeypatch.setattr(command, "try_key", fail)
+    assert main(["--to", f"duckdb:///{tmp_path}/backlog.duckdb"]) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert "a-wrong-key" not in line
 
 
 def error_body(code: int) -> str:

@@ -4,7 +4,6 @@ import argparse
 import gc
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
@@ -13,10 +12,11 @@ from typing import Any
 
 from source_backlog.output import speak_utf8
 from source_backlog.sync.destinations import FORMS, Destination, destination_of
-from source_backlog.sync.errors import USAGE, SyncError
+from source_backlog.sync.errors import USAGE, SyncError, unforeseen
 from source_backlog.sync.first_words import all_streams, selected_streams, try_key
 from source_backlog.sync.holding import held
 from source_backlog.sync.progress import Progress
+from source_backlog.sync.stopping import Terminated, is_term, stoppable
 
 DESCRIPTION = """\
 Reads a Nulab Backlog space into tables of a database, or into files. The first run reads everything; the next ones read
@@ -45,10 +45,6 @@ exit status
 """
 
 
-class Terminated(BaseException):
-    """SIGTERM has come."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process by default); returns its exit status."""
     speak_utf8()
@@ -58,20 +54,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list_streams:
         print("\n".join(all_streams()))
         return 0
-    signal.signal(signal.SIGTERM, _terminated)
     progress = Progress()
     try:
-        _action(options)(options, progress)
+        with stoppable():
+            _action(options)(options, progress)
     except SyncError as error:
-        progress.last_word(f"backlog-sync: {error}")
-        return error.status
+        return _failed(error, progress)
     except (KeyboardInterrupt, Terminated) as stopped:
-        # dlt makes an exception of its own of either, with the number of the signal.
-        is_term = isinstance(stopped, Terminated) or getattr(stopped, "signal_code", None) == signal.SIGTERM
-        how, status = ("stopped by SIGTERM", 143) if is_term else ("interrupted", 130)
+        how, status = ("stopped by SIGTERM", 143) if is_term(stopped) else ("interrupted", 130)
         progress.last_word(f"backlog-sync: {how}; the next run goes on from the last checkpoint.")
         return status
+    except Exception as error:
+        return _failed(unforeseen(error), progress)
     return 0
+
+
+def _failed(error: SyncError, progress: Progress) -> int:
+    progress.last_word(f"backlog-sync: {error}")
+    return error.status
 
 
 def run() -> None:
@@ -197,7 +197,3 @@ def _names(text: str) -> list[str]:
     if not names:
         raise argparse.ArgumentTypeError("no stream is named")
     return names
-
-
-def _terminated(signal_number: int, frame: object) -> None:
-    raise Terminated

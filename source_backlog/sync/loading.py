@@ -16,6 +16,7 @@ from source_backlog.embedded import Connector, Failure
 from source_backlog.sync.destinations import Destination
 from source_backlog.sync.errors import USAGE, SyncError, explained, raise_for
 from source_backlog.sync.progress import Progress
+from source_backlog.sync.stopping import raise_if_stopped
 
 # How much reading a killed sync may lose; a sync shorter than this is written once, at its end.
 CHECKPOINT_SECONDS = 60.0
@@ -79,6 +80,7 @@ class Warehouse:
             self.restore()
             raise problem from error
         self.state = state
+        raise_if_stopped()
 
     def unchanged(self, spool: Spool) -> set[str]:
         """The digests among those of `spool` that the table holds; all or none of a table that is replaced."""
