@@ -168,7 +168,7 @@ class Connector:
         ]
         logger = logging.getLogger("airbyte")
         with self._heard(), self._failing():
-            for message in SourceBacklog(catalog, self.config, state).read(logger, self.config, catalog, state):
+            for message in self._source.read(logger, self.config, catalog, state):
                 if message.log is not None and self._log is not None:
                     self._log(message.log.level.value, filter_secrets(message.log.message))
                 if message.trace is not None and (error := message.trace.error) is not None:

@@ -164,7 +164,13 @@ class SourceBacklog(YamlDeclarativeSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        """The records and states of the selected streams; the last log line says what they cost."""
+        """The records and states of the selected streams; the last log line says what they cost.
+
+        A source that was made without `catalog` and `state` takes them from here: reading and checking the manifest
+        anew takes a tenth of a sync in which nothing has changed.
+        """
+        if self._given == (None, None):
+            self._states = ConnectorStateManager(state)
         self._only = self._selected = [configured.stream.name for configured in catalog.streams]
         unknown = self._unknown_streams()
         failures: list[AirbyteErrorTraceMessage] = []
