@@ -18,6 +18,7 @@ RUN pip --python /opt/connector/bin/python uninstall --yes \
         pyasn1 pyasn1_modules pygments rapidfuzz regex rich rich-click setuptools tqdm tzlocal unidecode
 COPY README.md LICENSE ./
 COPY source_backlog ./source_backlog
+COPY models ./models
 RUN pip --python /opt/connector/bin/python install --no-cache-dir --no-deps .
 
 FROM ${BASE_IMAGE}

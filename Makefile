@@ -81,7 +81,7 @@ constraints: ## Resolve the dependencies anew and write constraints.txt (Python 
 	@rm -rf build/constraints
 	@.ci/make-venv build/constraints
 	@echo "Resolving the dependencies"
-	@build/constraints/bin/python -m pip -q install '.[test,warehouse,demo]' 2>build/constraints/log \
+	@build/constraints/bin/python -m pip -q install '.[test,warehouse,report]' 2>build/constraints/log \
 		|| { tail -n 60 build/constraints/log >&2; exit 1; }
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 		build/constraints/bin/python -m pip freeze --exclude airbyte-source-backlog 2>/dev/null; } > build/constraints/new
@@ -107,7 +107,7 @@ $(INSTALLED): pyproject.toml constraints.txt .ci/make-venv
 	@.ci/make-venv $(VENV)
 	@: > $(LOG)
 	@echo "Installing the connector, dlt and the test tools into $(VENV) (about 250 packages, a minute or more)"
-	@{ $(PYTHON) -m pip install --progress-bar off --constraint constraints.txt --editable '.[test,warehouse,demo]' \
+	@{ $(PYTHON) -m pip install --progress-bar off --constraint constraints.txt --editable '.[test,warehouse,report]' \
 		2>>$(LOG) | tee -a $(LOG) | $(DOTS); } \
 		|| { tail -n 60 $(LOG) >&2; echo "pip failed; the whole log is $(LOG)" >&2; exit 1; }
 	@touch $@

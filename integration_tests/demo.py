@@ -86,16 +86,19 @@ def main() -> None:
     print(f"\nAPI requests: {first} in the first sync, {second} in the second.")
 
     title("From rows to answers: the dbt package in models/")
-    build_models()
+    built = build_models()
 
     title("Open issues per project and assignee")
     with duckdb.connect(str(DATABASE), read_only=True) as connection:
         connection.sql(OPEN_ISSUES).show(max_rows=60)
-        write(lambda query: connection.execute(query).fetchall(), PAGE)
+        if built:
+            write(lambda query: connection.execute(query).fetchall(), PAGE)
 
     title("To look at")
-    print(f"a page    {PAGE}")
-    print(f"tables    {DATABASE}: schema main as Backlog has it, schema analytics as the models make it")
+    if built:
+        print(f"a page    {PAGE}")
+    models = ", schema analytics as the models make it" if built else ""
+    print(f"tables    {DATABASE}: schema main as Backlog has it{models}")
     print(f"\nThe demo took {time.monotonic() - began:.0f} s.")
 
 
@@ -151,8 +154,12 @@ def work_for_a_quarter(space: Space) -> None:
             space.update_issue(rng.choice(finished), status=opened, comment="再発しました。", by=rng.choice(team))
 
 
-def build_models() -> None:
-    """Run dbt on the tables."""
+def build_models() -> bool:
+    """Run dbt on the tables; False where it is not installed."""
+    program = Path(sys.executable).with_name("dbt")
+    if not program.exists():
+        print("dbt is not installed: it needs Python 3.11 or 3.12. Without it there are no models and no page.")
+        return False
     command = ["dbt", "--no-use-colors", "--quiet", "build", "--project-dir", "models", "--profiles-dir", "models"]
     print("$", " ".join(command), flush=True)
     environment = os.environ | {
@@ -161,7 +168,6 @@ def build_models() -> None:
         "DBT_LOG_PATH": str((FOLDER / "dbt").absolute()),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
-    program = Path(sys.executable).with_name(command[0])
     status = subprocess.run([str(program), *command[1:]], env=environment, check=False).returncode
     if status:
         sys.exit(status)
@@ -169,6 +175,7 @@ def build_models() -> None:
     tests = sum(result["status"] == "pass" for result in results)
     built = sum(result["status"] == "success" for result in results)
     print(f"{built} views and tables built, {tests} tests passed")
+    return True
 
 
 def seen(emulator: Emulator) -> str:

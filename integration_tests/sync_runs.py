@@ -1,13 +1,16 @@
 """Runs `backlog-sync` many times, each in a process of its own that is forked from this one, which has imported all.
 
 Run as `python -m integration_tests.sync_runs`; each line of standard input is the JSON of a run, each line of standard
-output that of its end. A run is killed with SIGKILL where `kill` says.
+output that of its end. Where `at` says, a run is sent the signal `signal`, or loses its connections to the PostgreSQL
+server `close`. `watch` is a file for the addresses that it connects to.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -21,8 +24,8 @@ from dlt.load.load import Load
 
 from source_backlog.sync import loading, main
 
-# What comes before the kill: the phases of dlt, and within the load the second statement that merges or replaces a
-# table, and the moment in which all rows and the state are there and only the mark is missing that they count.
+# What comes before the interruption: the phases of dlt, and within the load the second statement that merges or
+# replaces a table, and the moment in which all rows and the state are there, without the mark that they count.
 PHASES: dict[str, tuple[type, str, bool, int]] = {
     "extract": (Pipeline, "extract", True, 1),
     "normalize": (Pipeline, "normalize", True, 1),
@@ -31,32 +34,64 @@ PHASES: dict[str, tuple[type, str, bool, int]] = {
 }
 
 
-def killed_in(phase: str) -> None:
-    """Have this process killed in `phase`."""
+def interrupted_in(phase: str, interrupt: Callable[[], None]) -> None:
+    """Have this process interrupted in `phase`."""
     owner, name, after, times = PHASES[phase]
     original = getattr(owner, name)
-    calls = []
+    calls = itertools.count(1)
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        calls.append(name)
-        result = original(*args, **kwargs) if after or len(calls) < times else None
-        if len(calls) >= times:
-            os.kill(os.getpid(), signal.SIGKILL)
+        number = next(calls)
+        if number == times and not after:
+            interrupt()
+        result = original(*args, **kwargs)
+        if number == times and after:
+            interrupt()
         return result
 
     setattr(owner, name, wrapped)
 
 
-def run(arguments: list[str], environment: dict[str, str], kill: str | None, checkpoint: float | None) -> int:
+def close_connections(server: dict[str, Any]) -> None:
+    """Have the server end all sessions in its database, and accept no others."""
+    import psycopg2
+
+    name = server["dbname"]
+    connection = psycopg2.connect(**{**server, "dbname": "postgres"})
+    connection.autocommit = True
+    connection.cursor().execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    connection.cursor().execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+    connection.close()
+
+
+def watch_connections(file: str) -> None:
+    """Have each address that Python connects to, sends to or looks up written into `file`, a JSON list per line."""
+    events = {"socket.connect": 1, "socket.sendto": 1, "socket.getaddrinfo": 0, "socket.gethostbyname": 0}
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in events:
+            told = json.dumps([event, arguments[events[event]]], default=str)
+            os.write(descriptor, f"{told}\n".encode())
+
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    sys.addaudithook(note)
+
+
+def run(order: dict[str, Any]) -> int:
     """What the child does; returns its exit status."""
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update(order["environment"])
     tempfile.tempdir = None
-    if checkpoint is not None:
-        loading.CHECKPOINT_SECONDS = checkpoint
-    if kill:
-        killed_in(kill)
-    return main(arguments)
+    if order.get("checkpoint") is not None:
+        loading.CHECKPOINT_SECONDS = order["checkpoint"]
+    if order.get("at"):
+        server, number = order.get("close"), order.get("signal", signal.SIGKILL)
+        interrupted_in(order["at"], lambda: close_connections(server) if server else os.kill(os.getpid(), number))
+    if order.get("watch"):
+        watch_connections(order["watch"])
+    if size := order.get("largest_file"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    return main(order["arguments"])
 
 
 def child(order: dict[str, Any], work: Callable[[], int]) -> int:
@@ -90,12 +125,7 @@ def serve() -> None:
             _, status = os.waitpid(order["wait"], 0)
             answer = os.waitstatus_to_exitcode(status)
         else:
-            answer = child(
-                order,
-                lambda order=order: run(
-                    order["arguments"], order["environment"], order.get("kill"), order.get("checkpoint")
-                ),
-            )
+            answer = child(order, lambda order=order: run(order))
         print(json.dumps(answer), flush=True)
 
 

@@ -24,7 +24,7 @@ from integration_tests.lives import BEGIN, Lives, Named, Record, State
 from integration_tests.postgresql import postgresql, query
 from integration_tests.warehouse import needs
 
-needs("dbt-duckdb", "dbt-duckdb (the extra `demo`) is not installed")
+needs("dbt-duckdb", "dbt-duckdb (the extra `report`) is not installed")
 duckdb = pytest.importorskip("duckdb")
 
 pytestmark = pytest.mark.slow
@@ -148,7 +148,7 @@ def built(request: pytest.FixtureRequest, lived: Any, tmp_path_factory: pytest.T
 
         yield Built(lives, extra, from_duckdb, output)
         return
-    needs("dbt-postgres", "dbt-postgres (the extra `demo`) is not installed")
+    needs("dbt-postgres", "dbt-postgres (the extra `report`) is not installed")
     with postgresql() as server:
         import psycopg2
 

@@ -16,7 +16,7 @@ from integration_tests import tables
 from integration_tests.lives import NAMES, Lives, Named, State
 from integration_tests.warehouse import needs
 
-needs("dbt-duckdb", "dbt-duckdb (the extra `demo`) is not installed")
+needs("dbt-duckdb", "dbt-duckdb (the extra `report`) is not installed")
 duckdb = pytest.importorskip("duckdb")
 
 pytestmark = pytest.mark.slow

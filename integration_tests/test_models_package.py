@@ -16,7 +16,7 @@ from integration_tests.emulator.truth import truth
 from integration_tests.lives import BEGIN, STREAMS, Lives
 from integration_tests.warehouse import needs
 
-needs("dbt-duckdb", "dbt-duckdb (the extra `demo`) is not installed")
+needs("dbt-duckdb", "dbt-duckdb (the extra `report`) is not installed")
 duckdb = pytest.importorskip("duckdb")
 
 pytestmark = pytest.mark.slow

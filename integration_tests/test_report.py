@@ -1,4 +1,4 @@
-"""The page to look at: what is in it, for a project with a past and for a space without issues."""
+"""The page that `backlog-sync --report` makes, for a project with a past and for a space without issues."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from integration_tests.emulator.generator import generate
 from integration_tests.emulator.limits import Limits
 from integration_tests.emulator.truth import truth
 from integration_tests.lives import STREAMS
-from integration_tests.warehouse import needs
-from source_backlog.report import write
+from integration_tests.warehouse import in_this_process, needs
+from source_backlog.sync import main, reporting
 
-needs("dbt-duckdb", "dbt-duckdb (the extra `demo`) is not installed")
+needs("dbt-duckdb", "dbt-duckdb (the extra `report`) is not installed")
 duckdb = pytest.importorskip("duckdb")
 
 pytestmark = pytest.mark.slow
-
-PACKAGE = Path(__file__).parent.parent / "models"
 
 
 def page_of(space: Space, folder: Path) -> tuple[str, Any]:
@@ -31,10 +29,10 @@ def page_of(space: Space, folder: Path) -> tuple[str, Any]:
         tables.merge(held, stream, truth(space, stream, domain="emulator.backlog.jp", limits=Limits()))
     file = folder / "space.duckdb"
     tables.to_duckdb(file, held)
-    tables.dbt(PACKAGE, folder, "run", BACKLOG_DUCKDB=str(file))
-    connection = duckdb.connect(str(file))
-    write(lambda query: connection.execute(query).fetchall(), folder / "index.html")
-    return (folder / "index.html").read_text(encoding="utf-8"), connection
+    with in_this_process():
+        assert main(["--report", str(folder / "page"), "--to", f"duckdb:///{file}"]) == 0
+    assert {each.name for each in folder.iterdir()} == {"space.duckdb", "page"}, "something was left behind"
+    return (folder / "page" / "index.html").read_text(encoding="utf-8"), duckdb.connect(str(file))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +62,7 @@ def test_what_people_wrote_is_text(quarter: tuple[str, Any]) -> None:
 
 def test_each_section_has_a_heading_a_sentence_and_its_time_in_both_languages(quarter: tuple[str, Any]) -> None:
     page, connection = quarter
-    ((today,),) = connection.execute("SELECT as_of_day FROM analytics.stg_backlog__as_of").fetchall()
+    ((today,),) = connection.execute("SELECT as_of_day FROM main_report.stg_backlog__as_of").fetchall()
     sections = re.findall(r"<section.*?</section>", page, re.S)
     assert len(sections) == 6 * len(views(page))
     for section in sections:
@@ -76,7 +74,9 @@ def test_each_section_has_a_heading_a_sentence_and_its_time_in_both_languages(qu
 
 def test_the_filter_has_every_project(quarter: tuple[str, Any]) -> None:
     page, connection = quarter
-    keys = connection.execute("SELECT project_key FROM analytics.project_enhanced WHERE issues > 0 AND NOT is_archived")
+    keys = connection.execute(
+        "SELECT project_key FROM main_report.project_enhanced WHERE issues > 0 AND NOT is_archived"
+    )
     options = re.findall(r"<option [^>]*>(.*?)</option>", page)
     assert {option.split()[0] for option in options[1:]} == {key for (key,) in keys.fetchall()}
     assert len(views(page)) == len(options)
@@ -92,21 +92,21 @@ def test_the_charts_show_the_figures_of_the_models(quarter: tuple[str, Any]) -> 
     view = shop(page)
     assert "夏のリリース" in view
     ((closed, reopened),) = connection.execute(
-        "SELECT closed_issues, reopened_issues FROM analytics.project_enhanced WHERE project_key = 'SHOP'"
+        "SELECT closed_issues, reopened_issues FROM main_report.project_enhanced WHERE project_key = 'SHOP'"
     ).fetchall()
     assert closed > 20 and reopened > 3, "the demo has to have something to show"
     bars = re.findall(r'<svg class="wide"[^>]*aria-label="lead times".*?</svg>', view, re.S)
     days = sorted(
         hours / 24
         for (hours,) in connection.execute(
-            "SELECT lead_hours FROM analytics.lead_times JOIN analytics.issue_enhanced USING (issue_id) "
+            "SELECT lead_hours FROM main_report.lead_times JOIN main_report.issue_enhanced USING (issue_id) "
             "WHERE project_key = 'SHOP' AND closed_at IS NOT NULL"
         ).fetchall()
     )
     median = days[-(-len(days) // 2) - 1]
     assert f"50% within {median:.1f} days" in bars[0]
     late = connection.execute(
-        "SELECT issue_key, days_overdue FROM analytics.overdue WHERE project_key = 'SHOP'"
+        "SELECT issue_key, days_overdue FROM main_report.overdue WHERE project_key = 'SHOP'"
     ).fetchall()
     for key, number in late[:15]:
         assert re.search(rf"<td>{key}</td>.*?<td class=.number.>{number}</td>", view), key
@@ -130,3 +130,24 @@ def test_a_space_without_issues_says_so(tmp_path: Path) -> None:
     assert len(views(page)) == 1
     for text in ("課題がありません。", "Nothing is overdue.", "No hours were entered.", "No issue was closed."):
         assert text in page
+
+
+def test_what_there_is_no_page_of_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "backlog.duckdb"
+
+    def said(*options: str) -> str:
+        with in_this_process():
+            assert main(["--to", f"duckdb:///{file}", "--report", str(tmp_path / "page"), *options]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return str(line)
+
+    assert f"There is no file {file}." in said()
+    duckdb.connect(str(file)).execute("CREATE TABLE issues (id BIGINT)").close()
+    assert "There is no table projects in" in said()
+    assert "makes a page of what is in DuckDB or PostgreSQL" in said("--to", f"file://{tmp_path}")
+    assert "is no folder" in said("--report", str(tmp_path / "none" / "page"))
+    monkeypatch.setitem(reporting.ADAPTERS, "duckdb", "dbt.adapters.of_another_world")
+    assert "pip install 'airbyte-source-backlog[duckdb,report]'" in said()
+    assert {each.name for each in tmp_path.iterdir()} == {"backlog.duckdb"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import pytest
 
 from integration_tests.archive import shows_its_space
 from integration_tests.emulator import Emulator
-from integration_tests.warehouse import STREAMS, Command, change, compare, live_through, needs
+from integration_tests.warehouse import STREAMS, Command, change, compare, in_this_process, live_through, needs
+from source_backlog.sync import main
 
 needs("dlt", "dlt (the extra `duckdb`) is not installed")
 duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed")
@@ -105,6 +107,47 @@ def test_quiet_syncs_write_the_state_alone(file: Path, emulator: Emulator, tmp_p
     assert "read again, none changed" in output
 
 
+def test_a_plan_is_within_a_tenth_of_what_the_command_then_sends(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    streams = ["issues", "issue_comments", "activities", "statuses", "projects"]
+    with Emulator(seed=2, projects=3, issues=150) as emulator:
+        command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=streams)
+        with in_this_process():
+            assert main(["--plan", "--config", str(command.config), "--streams", command.streams]) == 0
+        said = capsys.readouterr().out
+        assert f"There are {len(emulator.truth('issues'))} issues in 4 projects" in said
+        for what in ("A first load", "A sync in which nothing has changed"):
+            told = re.search(rf"{what} takes about ([\d,]+) requests \(([\d,]+) search, ([\d,]+) read\)", said)
+            assert told, said
+            emulator.clear_requests()
+            command.run()
+            sent = [request.category for request in emulator.requests]
+            for number, counted in zip(
+                told.groups(), (len(sent), sent.count("search"), sent.count("read")), strict=True
+            ):
+                assert counted == pytest.approx(int(number.replace(",", "")), rel=0.1), what
+    assert not list(command.temporary.iterdir())
+
+
+def test_a_plan_that_cannot_be_made_is_a_sentence(
+    emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    for changed, why in (
+        ({"credentials": {"auth_type": "api_key", "api_key": "wrong-key-0123456789"}}, "does not accept the API key"),
+        ({"domain": "example"}, "'example' is only the name of a space."),
+        ({"projects": ["NOWHERE"]}, "NOWHERE"),
+    ):
+        config.write_text(json.dumps(emulator.config() | changed), encoding="utf-8")
+        with in_this_process():
+            assert main(["--plan", "--config", str(config)]) == 2
+        said = capsys.readouterr()
+        assert why in said.err
+        assert len(said.err.splitlines()) == 1
+        assert not said.out
+
+
 def test_a_table_that_was_emptied_is_filled_again(file: Path, emulator: Emulator, tmp_path: Path) -> None:
     command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["users", "recently_viewed_wikis"])
     command.run()
@@ -176,15 +219,44 @@ def test_a_run_that_is_stopped_says_so(
     assert not list(command.temporary.iterdir())
 
 
+def test_a_run_that_is_stopped_while_it_loads_says_so(file: Path, emulator: Emulator, tmp_path: Path) -> None:
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "users", "projects"])
+    for phase, number, status, how in (
+        ("extract", signal.SIGINT, 130, "interrupted"),
+        ("merge", signal.SIGTERM, 143, "stopped by SIGTERM"),
+        # dlt has finished the load then, and would go on.
+        ("complete", signal.SIGINT, 130, "interrupted"),
+    ):
+        emulator.space.advance(3600)
+        emulator.space.update_issue("WEB-1", summary=f"before {phase}", by="member")
+        _, errors = command.run(status=status, at=phase, signal=number)
+        assert errors.splitlines()[-1] == f"backlog-sync: {how}; the next run goes on from the last checkpoint."
+        assert not list(command.temporary.iterdir()), phase
+    command.run()
+    held = {row["id"]: row["summary"] for row in rows_of(file)("issues")}
+    assert held == {row["id"]: row["summary"] for row in emulator.truth("issues")}
+
+
+def test_a_full_disk_is_named(file: Path, emulator: Emulator, tmp_path: Path) -> None:
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "users"])
+    # As if there were no room beyond it, for the database as for what is on its way there.
+    _, errors = command.run(status=2, largest_file=16_000)
+    assert errors.splitlines()[-1] == "backlog-sync: The disk of the destination is full. Make room."
+    assert not list(command.temporary.iterdir())
+    command.run()
+
+
 def test_nobody_but_backlog_and_the_destination_is_contacted(file: Path, emulator: Emulator, tmp_path: Path) -> None:
     """Every other address would be asked through a proxy that nobody answers at, and looked up nowhere."""
-    unreachable = "http://127.0.0.1:9"
-    command = Command(
-        emulator, tmp_path, f"duckdb:///{file}", streams=["users"], HTTP_PROXY=unreachable, HTTPS_PROXY=unreachable
-    )
-    command.environment["PYTHONPATH"] = os.getcwd()
-    command.run()
-    assert not list((tmp_path / "home").iterdir())
+    unreachable, seen = "http://127.0.0.1:9", tmp_path / "connections"
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", HTTP_PROXY=unreachable, HTTPS_PROXY=unreachable)
+    command.run(watch=str(seen))
+    contacted = [json.loads(line) for line in seen.read_text(encoding="utf-8").splitlines()]
+    host, port = emulator.address.split(":")
+    assert {tuple(where) for event, where in contacted if event == "socket.connect"} == {(host, int(port))}
+    assert {where for event, where in contacted if event == "socket.getaddrinfo"} <= {host}
+    assert {event for event, _ in contacted} <= {"socket.connect", "socket.getaddrinfo"}
+    assert not list((tmp_path / "home").iterdir()), "dlt would keep an id of the user there"
 
 
 def test_new_oauth_tokens_are_written_back(file: Path, emulator: Emulator, tmp_path: Path) -> None:

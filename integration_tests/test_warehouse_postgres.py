@@ -125,6 +125,22 @@ def test_the_database_closes_the_connection(server: dict[str, Any], emulator: Em
     command.run()
 
 
+def test_the_database_closes_the_connection_while_it_is_written_to(
+    server: dict[str, Any], emulator: Emulator, tmp_path: Path
+) -> None:
+    name = "closing"
+    execute(server, f"CREATE DATABASE {name}")
+    address = to(server, "gone").replace("/warehouse", f"/{name}")
+    command = Command(emulator, tmp_path, address, PGPASSWORD=PASSWORD, streams=["issues", "users"])
+    _, errors = command.run(status=1, at="merge", close={**server, "dbname": name})
+    assert errors.splitlines()[-1] == "backlog-sync: The database cannot be reached. Try again later."
+    assert not list(command.temporary.iterdir())
+    execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    command.run()
+    rows = query({**server, "dbname": name}, "SELECT id FROM gone.issues")
+    assert {row["id"] for row in rows} == {row["id"] for row in emulator.truth("issues")}
+
+
 def test_missing_rights_are_for_the_user_to_mend(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:
     execute(server, "CREATE ROLE guest LOGIN PASSWORD 'guest'")
     command = Command(emulator, tmp_path, to(server, "mine", "guest"), PGPASSWORD="guest", streams=["users"])

@@ -50,6 +50,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return connector, folder / "site"
 
 
+def test_the_dbt_package_lies_in_the_wheel(installed: tuple[Path, Path]) -> None:
+    connector, site = installed
+    code = "from source_backlog.sync.reporting import package; print(package())"
+    found = Path(run(connector, sys.executable, "-c", code, PYTHONPATH=str(site)).strip())
+    assert found.is_relative_to(site)
+    kept = {"__init__.py", "dbt_project.yml", "macros", "models"}
+    assert kept <= {each.name for each in found.iterdir()}
+    names = {each.relative_to(ROOT / "models") for each in (ROOT / "models" / "models").rglob("*.*")}
+    assert names == {each.relative_to(found) for each in (found / "models").rglob("*.*")}
+
+
 def test_the_standard_tests_pass_from_the_wheel(installed: tuple[Path, Path]) -> None:
     connector, site = installed
     where = run(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import gc
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -22,6 +25,7 @@ import pytest
 
 from integration_tests.emulator import Emulator
 from integration_tests.harness import UNTOLD, catalog_streams, primary_key
+from source_backlog.api.oauth import TokenStore, keep_tokens_in
 
 Row = dict[str, Any]
 Table = Callable[[str], list[Row]]
@@ -123,8 +127,8 @@ class Command:
         self._logs = Path(tempfile.mkdtemp(prefix="backlog-sync-test-"))
         self._count = 0
 
-    def start(self, *options: str, kill: str | None = None, checkpoint: float | None = None) -> Run:
-        """A run that goes on while the test does."""
+    def start(self, *options: str, **order: Any) -> Run:
+        """A run that goes on while the test does; see `sync_runs` for what may be ordered besides."""
         self._count += 1
         output, errors = self._logs / f"{self._count}.out", self._logs / f"{self._count}.err"
         order = {
@@ -132,14 +136,13 @@ class Command:
             "environment": self.environment,
             "output": str(output),
             "errors": str(errors),
-            "kill": kill,
-            "checkpoint": checkpoint,
+            **order,
         }
         return Run(_asked(order), output, errors)
 
-    def run(self, *options: str, status: int = 0, checkpoint: float | None = None) -> tuple[str, str]:
+    def run(self, *options: str, status: int = 0, **order: Any) -> tuple[str, str]:
         """Standard output and error of the finished command, which ends with `status`."""
-        run = self.start(*options, checkpoint=checkpoint)
+        run = self.start(*options, **order)
         ended = run.wait()
         output, errors = run.output.read_text(encoding="utf-8"), run.said()
         assert ended == status, f"exit status {ended}\n{output}\n{errors}"
@@ -154,7 +157,7 @@ class Command:
 
     def killed(self, phase: str) -> None:
         """SIGKILL to the command in a phase of its load."""
-        run = self.start(kill=phase)
+        run = self.start(at=phase)
         ended = run.wait()
         assert ended == -signal.SIGKILL, f"exit status {ended}\n{run.said()}"
 
@@ -167,6 +170,20 @@ class Command:
             assert time.monotonic() < deadline, run.said()
             time.sleep(0.01)
         return run
+
+
+@contextlib.contextmanager
+def in_this_process() -> Iterator[None]:
+    """What the command changes in its process stays as it was."""
+    handlers, level = logging.root.handlers[:], logging.getLogger("airbyte").level
+    collecting = gc.get_threshold()
+    try:
+        yield
+    finally:
+        logging.root.handlers[:] = handlers
+        logging.getLogger("airbyte").setLevel(level)
+        gc.set_threshold(*collecting)
+        keep_tokens_in(TokenStore())
 
 
 def change(emulator: Emulator) -> None:

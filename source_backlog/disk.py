@@ -27,11 +27,15 @@ def room_in_temporary_folder(error: OSError) -> str:
     """What has happened in the folder for temporary files, and how much room it has."""
     reason = error.strerror or str(error)
     try:
-        folder = tempfile.gettempdir()
-        return f"The temporary folder {folder} could not be written to ({reason}; {_mib_in(folder)} MiB are free)."
+        free = room() // 2**20
+        return f"The temporary folder {tempfile.gettempdir()} could not be written to ({reason}; {free} MiB are free)."
     except OSError:
         return f"No temporary folder can be written to ({reason})."
 
 
-def _mib_in(folder: str) -> int:
-    return shutil.disk_usage(folder).free // 2**20
+def room() -> int:
+    """The bytes that are free in the folder for temporary files; 0 where there is no such folder."""
+    try:
+        return shutil.disk_usage(tempfile.gettempdir()).free
+    except OSError:
+        return 0

@@ -28,7 +28,11 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.oauth import TokenStore, keep_tokens_in
 from source_backlog.config import mask_secrets
+from source_backlog.plan import lines
 from source_backlog.source import SourceBacklog
+
+# The requests of `SourceBacklog.introduce`: whose key it is, the space, and the projects.
+INTRODUCTION = 3
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,13 @@ class Connector:
             return self._source.introduce()
         return {}
 
+    def plan(self, names: Collection[str], also: int = 0) -> list[str]:
+        """What `introduce` and a sync of the named streams will cost, in sentences; `also`: reads besides."""
+        with self._heard(), self._failing():
+            self._source.introduce()
+            return list(lines(self._source.planned(names, INTRODUCTION + also)))
+        return []
+
     def streams(self, names: Collection[str]) -> list[AirbyteStream]:
         """The named streams, in the order of the manifest, as `discover` gives them."""
         with self._heard(), self._failing():
@@ -157,7 +168,7 @@ class Connector:
         ]
         logger = logging.getLogger("airbyte")
         with self._heard(), self._failing():
-            for message in SourceBacklog(catalog, self.config, state).read(logger, self.config, catalog, state):
+            for message in self._source.read(logger, self.config, catalog, state):
                 if message.log is not None and self._log is not None:
                     self._log(message.log.level.value, filter_secrets(message.log.message))
                 if message.trace is not None and (error := message.trace.error) is not None:

@@ -168,8 +168,8 @@ class Plan:
         return [one.stream for one in self.streams if one.first is None]
 
 
-def plan(backlog: Backlog, declared: Iterable[dict[str, Any]], streams: Collection[str]) -> Plan:
-    """The plan of a sync of `streams`, which the manifest has `declared`.
+def plan(backlog: Backlog, declared: Iterable[dict[str, Any]], streams: Collection[str], also: int = 0) -> Plan:
+    """The plan of a sync of `streams`, which the manifest has `declared`, with `also` so many reads around it.
 
     Asks for the rate limit, the projects, two pages of the feed, and once per hundred projects for the number of
     issues.
@@ -180,7 +180,7 @@ def plan(backlog: Backlog, declared: Iterable[dict[str, Any]], streams: Collecti
     by_endpoint = streams_by_endpoint(declared, streams)
     plans = [_of_stream(stream, by_endpoint, costs) for stream in streams]
     told = {one.stream for one in plans if one.first is not None}
-    first, quiet_sync = ALWAYS
+    first, quiet_sync = (cost + Requests(read=also) for cost in ALWAYS)
     for endpoint, readers in by_endpoint.items():
         if told.intersection(readers):
             first, quiet_sync = first + costs[endpoint][0], quiet_sync + costs[endpoint][1]

@@ -39,7 +39,7 @@ from source_backlog.columns import DateColumns, date_columns
 from source_backlog.config import NormaliseDomain, check_config
 from source_backlog.disk import MAKE_ROOM, of_the_disk_in
 from source_backlog.left_out import CONTENTS, RIGHTS, left_out_of
-from source_backlog.plan import lines, plan
+from source_backlog.plan import Plan, lines, plan
 from source_backlog.selection import SUGGESTED_STREAMS
 from source_backlog.space import Space, readers_of, streams_by_endpoint
 
@@ -164,7 +164,13 @@ class SourceBacklog(YamlDeclarativeSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        """The records and states of the selected streams; the last log line says what they cost."""
+        """The records and states of the selected streams; the last log line says what they cost.
+
+        A source that was made without `catalog` and `state` takes them from here: reading and checking the manifest
+        anew takes a tenth of a sync in which nothing has changed.
+        """
+        if self._given == (None, None):
+            self._states = ConnectorStateManager(state)
         self._only = self._selected = [configured.stream.name for configured in catalog.streams]
         unknown = self._unknown_streams()
         failures: list[AirbyteErrorTraceMessage] = []
@@ -234,7 +240,7 @@ class SourceBacklog(YamlDeclarativeSource):
         """Whether the space answers the key, in one clean sentence if it does not."""
         try:
             self.introduce()
-            for line in self._plan():
+            for line in self._costs():
                 LOGGER.info(line)
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
@@ -276,11 +282,18 @@ class SourceBacklog(YamlDeclarativeSource):
             LOGGER.info(line)
         return space
 
-    def _plan(self) -> Iterable[str]:
+    def planned(self, names: Collection[str], also: int = 0) -> Plan:
+        """What a sync of the named streams will cost, with `also` so many reads around it; asked after `introduce`.
+
+        Raises `AirbyteTracedException` when Backlog does not tell.
+        """
+        backlog = Backlog(self.config, self.space.requester, self.space, "plan")
+        return plan(backlog, self.resolved_manifest["streams"], names, also)
+
+    def _costs(self) -> Iterable[str]:
         """What a sync of the suggested streams would cost; nothing when Backlog does not tell: it is no fault."""
-        backlog = Backlog(self.config, self.space.requester, self.space, "check")
         try:
-            made = plan(backlog, self.resolved_manifest["streams"], [*SUGGESTED_STREAMS, "issue_comments"])
+            made = self.planned([*SUGGESTED_STREAMS, "issue_comments"])
         except AirbyteTracedException as error:
             return [f"What a sync will cost could not be told: {filter_secrets(str(error.message))}"]
         return lines(made)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+import requests
 import requests_mock
 import yaml
 
 from source_backlog import SourceBacklog
+from source_backlog.api.errors import BacklogErrorHandler
 from source_backlog.selection import SUGGESTED_STREAMS
-from source_backlog.sync import archiving, destinations, main
+from source_backlog.sync import archiving, command, destinations, errors, first_words, main
 from source_backlog.sync.command import config_of
 from source_backlog.sync.destinations import destination_of
 from source_backlog.sync.errors import FAILED, USAGE, SyncError, explained
@@ -210,7 +218,7 @@ def test_the_first_words_wait_for_nothing_heavy() -> None:
     [
         ('Could not set lock on file "x"', FAILED, "in use by another process"),
         ("permission denied for database warehouse\nLINE 1: CREATE SCHEMA", USAGE, "may not do what is needed"),
-        ("could not extend file: No space left on device", USAGE, "disk of the database is full"),
+        ("could not extend file: No space left on device", USAGE, "disk of the destination is full"),
         ("server closed the connection unexpectedly", FAILED, "has closed the connection"),
         ("terminating connection due to administrator command", FAILED, "has closed the connection"),
         ("connection to server at x failed: Connection refused", FAILED, "cannot be reached"),
@@ -226,12 +234,180 @@ def test_what_a_database_says_becomes_a_sentence(said: str, status: int, meaning
     assert not any(word in str(problem) for word in ("https://", "SELECT", "INSERT", "CREATE SCHEMA"))
 
 
-@pytest.mark.parametrize("credentials", ["secret", ["secret"], {"api_key": ["secret"]}, {"api_key": "日本"}])
-def test_credentials_of_an_odd_shape_are_left_to_the_connector_to_explain(
-    credentials: object, requests_mock: requests_mock.Mocker
+CONFIG = {"domain": "acme.backlog.jp", "credentials": {"auth_type": "api_key", "api_key": "a-key"}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"credentials": "secret"}, "Authentication is missing."),
+        ({"credentials": ["secret"]}, "Authentication is missing."),
+        ({"credentials": {"api_key": ["secret"]}}, "Authentication is missing."),
+        ({"credentials": {"auth_type": "api_key", "api_key": "日本"}}, "is not one that Backlog gives."),
+        ({"domain": "acme"}, "'acme' is only the name of a space."),
+        ({"domain": "backlog.jp"}, "is Backlog's own address."),
+        ({"domain": "http://[acme"}, "is not the host name of a Backlog space."),
+    ],
+)
+def test_a_config_that_is_wrong_is_not_asked_with(
+    changed: dict[str, Any], why: str, requests_mock: requests_mock.Mocker
 ) -> None:
-    try_key({"domain": "acme.backlog.jp", "credentials": credentials})
+    with pytest.raises(SyncError, match=re.escape(why)) as error:
+        try_key(CONFIG | changed)
+    assert error.value.status == USAGE
+    assert "secret" not in str(error.value)
     assert not requests_mock.called
+
+
+def test_a_pasted_address_is_tried_too(requests_mock: requests_mock.Mocker) -> None:
+    requests_mock.get("https://acme.backlog.jp/api/v2/space", status_code=401)
+    with pytest.raises(SyncError, match=r"acme\.backlog\.jp does not accept the API key"):
+        try_key(CONFIG | {"domain": " https://acme.backlog.jp/dashboard"})
+
+
+class Space(BaseHTTPRequestHandler):
+    """A space that answers all requests with what the test has put into `answers`; None: not at all."""
+
+    answers: ClassVar[list[tuple[int, str]]] = []
+    asked: ClassVar[list[tuple[str, str]]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append((self.path, self.headers["Backlog-API-Key"]))
+        status, body = self.answers[min(len(self.asked), len(self.answers)) - 1]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *arguments: Any) -> None:
+        """No word."""
+
+
+@pytest.fixture
+def space(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(Space, "asked", [])
+    monkeypatch.setattr(first_words, "PAUSE_SECONDS", 0.0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Space) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("free", "full"), [(2**20, "temporary folder"), (2**21, "disk of the destination")])
+def test_which_disk_is_full(free: int, full: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "room", lambda: free)
+    problem = explained(OSError(errno.ENOSPC, "No space left on device"))
+    assert full in str(problem)
+    assert problem.status == USAGE
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), USAGE, "The temporary folder "),
+        (KeyError("a-wrong-key"), FAILED, "Something went wrong that was not foreseen (KeyError). Please report it."),
+    ],
+)
+def test_what_was_not_foreseen_is_a_sentence(
+    error: Exception,
+    status: int,
+    said: str,
+    backlog: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(errors, "room", lambda: 0)
+    monkeypatch.setattr(command, "try_key", fail)
+    assert main(["--to", f"duckdb:///{tmp_path}/backlog.duckdb"]) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert "a-wrong-key" not in line
+
+
+def error_body(code: int) -> str:
+    return json.dumps({"errors": [{"message": "No.", "code": code, "moreInfo": ""}]})
+
+
+def of_the_connector(host: str, status: int, body: str) -> str:
+    """What the connector says of an answer to its request for the space."""
+    answer = requests.Response()
+    answer.status_code, answer._content = status, body.encode()
+    answer.url = f"http://{host}/api/v2/space"  # ignore-https-check
+    return str(BacklogErrorHandler({"domain": host}, {}).interpret_response(answer).error_message)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "ends", "why", "requests_sent"),
+    [
+        (401, error_body(11), USAGE, "does not accept the API key. Check that the key was copied whole", 1),
+        (401, "<html>", USAGE, "does not accept the API key", 1),
+        (403, error_body(5), USAGE, "Backlog refuses space", 1),
+        (404, error_body(6), USAGE, "has no space (No).", 1),
+        (302, "", USAGE, "redirects to another address", 1),
+        (500, "", FAILED, "with status 500", 2),
+        (503, "<html>", FAILED, "It may be overloaded or under maintenance; try again later.", 2),
+        (200, "<html>", FAILED, "with something that is not JSON of Backlog.", 2),
+    ],
+)
+def test_what_a_space_answers_to_the_key_is_said_before_anything_is_made(
+    space: str,
+    status: int,
+    body: str,
+    ends: int,
+    why: str,
+    requests_sent: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Space.answers[:] = [(status, body)]
+    monkeypatch.setenv("BACKLOG_DOMAIN", space)
+    monkeypatch.setenv("BACKLOG_API_KEY", "a-wrong-key")
+    assert main(["--to", f"duckdb:///{tmp_path}/backlog.duckdb"]) == ends
+    assert Space.asked == [("/api/v2/space", "a-wrong-key")] * requests_sent
+    shown = capsys.readouterr()
+    assert shown.err == f"backlog-sync: {of_the_connector(space, status, body)}\n"
+    assert why in shown.err
+    assert not shown.out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("answers", [[(500, ""), (200, "{}")], [(429, "")], [(200, '{"spaceKey": "ACME"}')]])
+def test_what_may_pass_stops_nothing(space: str, answers: list[tuple[int, str]]) -> None:
+    Space.answers[:] = answers
+    try_key(CONFIG | {"domain": space})
+    assert len(Space.asked) == len(answers)
+
+
+def test_where_nobody_answers_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_words, "PAUSE_SECONDS", 0.0)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(SyncError, match=r"Could not reach 127\.0\.0\.1 for space") as error:
+            try_key(CONFIG | {"domain": f"127.0.0.1:{closed.getsockname()[1]}"})
+    assert error.value.status == FAILED
+
+
+@pytest.mark.parametrize(("number", "status"), [(socket.EAI_NONAME, USAGE), (socket.EAI_AGAIN, FAILED)])
+def test_a_name_that_nobody_has_is_for_the_user_to_mend(
+    number: int, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*arguments: Any, **options: Any) -> Any:
+        raise socket.gaierror(number, "unknown")
+
+    monkeypatch.setattr(first_words, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setenv("NO_PROXY", "*")
+    with pytest.raises(
+        SyncError, match=r"There is no host acme\.backlog\.jp, or its name could not be resolved"
+    ) as error:
+        try_key(CONFIG)
+    assert error.value.status == status
 
 
 def test_the_suggested_streams_are_those_of_the_metadata() -> None:

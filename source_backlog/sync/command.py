@@ -4,20 +4,19 @@ import argparse
 import gc
 import json
 import os
-import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from source_backlog.output import speak_utf8
-from source_backlog.sync.archiving import archive
-from source_backlog.sync.destinations import FORMS, destination_of
-from source_backlog.sync.errors import USAGE, SyncError
+from source_backlog.sync.destinations import FORMS, Destination, destination_of
+from source_backlog.sync.errors import USAGE, SyncError, unforeseen
 from source_backlog.sync.first_words import all_streams, selected_streams, try_key
 from source_backlog.sync.holding import held
 from source_backlog.sync.progress import Progress
+from source_backlog.sync.stopping import Terminated, is_term, stoppable
 
 DESCRIPTION = """\
 Reads a Nulab Backlog space into tables of a database, or into files. The first run reads everything; the next ones read
@@ -46,10 +45,6 @@ exit status
 """
 
 
-class Terminated(BaseException):
-    """SIGTERM has come."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process by default); returns its exit status."""
     speak_utf8()
@@ -59,20 +54,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list_streams:
         print("\n".join(all_streams()))
         return 0
-    signal.signal(signal.SIGTERM, _terminated)
     progress = Progress()
     try:
-        _sync(options, progress)
+        with stoppable():
+            _action(options)(options, progress)
     except SyncError as error:
-        progress.last_word(f"backlog-sync: {error}")
-        return error.status
+        return _failed(error, progress)
     except (KeyboardInterrupt, Terminated) as stopped:
-        # dlt makes an exception of its own of either, with the number of the signal.
-        is_term = isinstance(stopped, Terminated) or getattr(stopped, "signal_code", None) == signal.SIGTERM
-        how, status = ("stopped by SIGTERM", 143) if is_term else ("interrupted", 130)
+        how, status = ("stopped by SIGTERM", 143) if is_term(stopped) else ("interrupted", 130)
         progress.last_word(f"backlog-sync: {how}; the next run goes on from the last checkpoint.")
         return status
+    except Exception as error:
+        return _failed(unforeseen(error), progress)
     return 0
+
+
+def _failed(error: SyncError, progress: Progress) -> int:
+    progress.last_word(f"backlog-sync: {error}")
+    return error.status
 
 
 def run() -> None:
@@ -109,13 +108,48 @@ def config_of(path: Path | None, environment: Mapping[str, str]) -> dict[str, An
     return config
 
 
-def _sync(options: argparse.Namespace, progress: Progress) -> None:
+# What the command does, each imported when it is asked for: dlt and the CDK take seconds to import.
+Action = Callable[[argparse.Namespace, Progress], None]
+
+
+def _action(options: argparse.Namespace) -> Action:
+    if options.plan:
+        return _plan
+    if options.archive:
+        return _archive
+    return _report if options.report else _sync
+
+
+def _plan(options: argparse.Namespace, progress: Progress) -> None:
+    config = config_of(options.config, os.environ)
+    streams = selected_streams(options.streams, options.all_streams)
+    try_key(config)
+    from source_backlog.sync.planning import planned
+
+    print("\n".join(planned(config, options.config, streams, progress)))
+
+
+def _report(options: argparse.Namespace, progress: Progress) -> None:
+    destination = _destination(options)
+    from source_backlog.sync.reporting import report
+
+    print(report(destination, options.report, progress))
+
+
+def _archive(options: argparse.Namespace, _: Progress) -> None:
+    from source_backlog.sync.archiving import archive
+
+    archive(_destination(options), options.archive, options.files)
+
+
+def _destination(options: argparse.Namespace) -> Destination:
     if options.to is None:
         raise SyncError("--to is missing: where to write to. `backlog-sync --help` shows its forms.", USAGE)
-    destination = destination_of(options.to, options.dataset)
-    if options.archive is not None:
-        archive(destination, options.archive, options.files)
-        return
+    return destination_of(options.to, options.dataset)
+
+
+def _sync(options: argparse.Namespace, progress: Progress) -> None:
+    destination = _destination(options)
     config = config_of(options.config, os.environ)
     streams = selected_streams(options.streams, options.all_streams)
     try_key(config)
@@ -124,7 +158,6 @@ def _sync(options: argparse.Namespace, progress: Progress) -> None:
         # Read by dlt when it is imported: nobody but Backlog and the destination is told of this run, and its log is
         # for those who know its code.
         os.environ.update(RUNTIME__DLTHUB_TELEMETRY="false", RUNTIME__LOG_LEVEL="CRITICAL")
-        # Here and not above: dlt and the CDK take seconds to import.
         from source_backlog.sync.loading import sync
 
         sync(config, options.config, destination, connection, streams, options.full_refresh, options.check, progress)
@@ -150,6 +183,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--full-refresh", action="store_true", help="read everything again, from the beginning")
     parser.add_argument("--check", action="store_true", help="only try the key and the destination")
     parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="only say how many requests a sync needs, and how long it takes; needs no --to",
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="only make a page of what --to holds (DuckDB, PostgreSQL): DIR/index.html; reads nothing from Backlog",
+    )
+    parser.add_argument(
         "--archive",
         type=Path,
         metavar="DIR",
@@ -168,7 +212,3 @@ def _names(text: str) -> list[str]:
     if not names:
         raise argparse.ArgumentTypeError("no stream is named")
     return names
-
-
-def _terminated(signal_number: int, frame: object) -> None:
-    raise Terminated

@@ -1,6 +1,13 @@
 """What ends a sync, as a sentence and an exit status."""
 
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from source_backlog.disk import MAKE_ROOM, is_of_the_disk, room, room_in_temporary_folder
+
+if TYPE_CHECKING:
+    from source_backlog.embedded import Failure
 
 FAILED = 1
 USAGE = 2
@@ -13,9 +20,9 @@ MEANINGS: tuple[tuple[str, int, str], ...] = (
         "The DuckDB file is in use by another process; close it there, or wait for the other sync.",
     ),
     (
-        r"no space left|disk full|could not extend file",
+        r"no space left|disk full|could not extend file|file too large",
         USAGE,
-        "The disk of the database is full. Make room.",
+        "The disk of the destination is full. Make room.",
     ),
     (
         r"permission denied|insufficient privilege|access denied|not authorized|must be owner|unauthorized|forbidden",
@@ -48,6 +55,8 @@ MEANINGS: tuple[tuple[str, int, str], ...] = (
         "The database cannot be reached. Try again later.",
     ),
 )
+# Bytes that are left of a disk that is as good as full.
+LEAST_ROOM = 1024 * 1024
 _WORDS = re.compile(r"\s+")
 _ADDRESS = re.compile(r"\S*https?://\S+")
 
@@ -65,15 +74,48 @@ class SyncError(Exception):
         self.of_all = of_all
 
 
+def meaning_of(text: str) -> SyncError | None:
+    """What a database says, as one of `MEANINGS`; None if it is none of them."""
+    found = ((status, meaning) for pattern, status, meaning in MEANINGS if re.search(pattern, text, re.IGNORECASE))
+    return next((SyncError(meaning, status, of_all=True) for status, meaning in found), None)
+
+
 def explained(error: BaseException, what: str = "The database") -> SyncError:
     """`error` of a database or of dlt as a sentence: without statements, values and links to pages of libraries."""
-    texts = [str(error)]
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-        texts.append(str(error))
+    errors = [error]
+    while (cause := errors[-1].__cause__ or errors[-1].__context__) is not None:
+        errors.append(cause)
+    if full := next((full for each in errors if (full := _temporary_disk_full(each))), None):
+        return full
+    texts = [text for each in errors if (text := str(each).strip())]
     for text in reversed(texts):
-        for pattern, status, meaning in MEANINGS:
-            if re.search(pattern, text, re.IGNORECASE):
-                return SyncError(meaning, status, of_all=True)
-    reason = _ADDRESS.sub("", texts[-1].strip().split("\n")[0])
+        if known := meaning_of(text):
+            return known
+    reason = _ADDRESS.sub("", texts[-1].split("\n")[0]) if texts else type(error).__name__
     return SyncError(f"{what} refuses what is written: {_WORDS.sub(' ', reason)[:200].strip()}")
+
+
+def unforeseen(error: Exception) -> SyncError:
+    """What is said of an error that nothing else has a sentence for."""
+    return _temporary_disk_full(error) or SyncError(
+        f"Something went wrong that was not foreseen ({type(error).__name__}). Please report it. What was written "
+        "stays, and the next run goes on from there."
+    )
+
+
+def _temporary_disk_full(error: BaseException) -> SyncError | None:
+    # The disk of the destination may be meant as well: only one of them is full.
+    if not isinstance(error, OSError) or not is_of_the_disk(error) or room() > LEAST_ROOM:
+        return None
+    return SyncError(f"{room_in_temporary_folder(error)} {MAKE_ROOM}", USAGE, of_all=True)
+
+
+def raise_for(failures: "Sequence[Failure]") -> None:
+    """Raise `SyncError` with what the connector could not do, each reason once with its streams."""
+    if not failures:
+        return
+    streams: dict[str, list[str]] = {}
+    for failure in failures:
+        streams.setdefault(failure.message, []).extend([failure.stream] if failure.stream else [])
+    reasons = [f"{', '.join(names)}: {message}" if names else message for message, names in streams.items()]
+    raise SyncError(" ".join(reasons), USAGE if any(failure.mendable for failure in failures) else FAILED)

@@ -25,7 +25,8 @@ def held(destination: Destination) -> Iterator[Any]:
         with _duckdb(Path(destination.settings["path"])) as connection:
             yield connection
     elif destination.kind == "postgres":
-        with contextlib.closing(_postgres(destination)) as connection:
+        with contextlib.closing(postgres_connection(destination)) as connection:
+            _lock(connection, destination)
             yield connection
     else:
         with _alone_on_this_machine(destination):
@@ -51,7 +52,8 @@ def _duckdb(path: Path) -> Iterator[Any]:
             path.unlink()
 
 
-def _postgres(destination: Destination) -> Any:
+def postgres_connection(destination: Destination) -> Any:
+    """A connection of its own, in which each statement counts at once. Raises `SyncError` where none can be made."""
     import psycopg2
 
     settings = dict(destination.settings)
@@ -64,16 +66,23 @@ def _postgres(destination: Destination) -> Any:
             password=settings["password"],
             connect_timeout=CONNECT_SECONDS,
         )
-        connection.autocommit = True
+    except psycopg2.Error as error:
+        raise explained(error) from error
+    connection.autocommit = True
+    return connection
+
+
+def _lock(connection: Any, destination: Destination) -> None:
+    import psycopg2
+
+    try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(hashtext('backlog-sync'), hashtext(%s))", [destination.dataset])
             (free,) = cursor.fetchone() or (False,)
     except psycopg2.Error as error:
         raise explained(error) from error
     if not free:
-        connection.close()
         raise _busy(destination)
-    return connection
 
 
 @contextlib.contextmanager

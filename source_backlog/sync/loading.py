@@ -1,8 +1,12 @@
-"""Loads what the connector reads with dlt: rows and state together, every minute, into whatever dlt can write to."""
+"""Loads what the connector reads with dlt: rows and state together, every minute, into whatever dlt can write to.
+
+All names of dlt are public. Three have no page of its guide and stand in its code alone, without an underscore: the
+method `truncate_tables` of the SQL client, and the two exceptions that say that a table is not there.
+"""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,8 +18,9 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from source_backlog.dlt import RAW_ID, Batch, Reading, Spool, Table, completed
 from source_backlog.embedded import Connector, Failure
 from source_backlog.sync.destinations import Destination
-from source_backlog.sync.errors import FAILED, USAGE, SyncError, explained
+from source_backlog.sync.errors import USAGE, SyncError, explained, raise_for
 from source_backlog.sync.progress import Progress
+from source_backlog.sync.stopping import raise_if_stopped
 
 # How much reading a killed sync may lose; a sync shorter than this is written once, at its end.
 CHECKPOINT_SECONDS = 60.0
@@ -42,6 +47,7 @@ class Warehouse:
         replacing = "truncate-and-insert" if destination.is_files else "insert-from-staging"
         dlt.config["destination.replace_strategy"] = replacing
         self._destination = destination
+        self._client: Any = None
         self._pipeline = dlt.pipeline(
             NAME,
             destination=_dlt_destination(destination, connection),
@@ -79,6 +85,7 @@ class Warehouse:
             self.restore()
             raise problem from error
         self.state = state
+        raise_if_stopped()
 
     def unchanged(self, spool: Spool) -> set[str]:
         """The digests among those of `spool` that the table holds; all or none of a table that is replaced."""
@@ -105,7 +112,8 @@ class Warehouse:
 
     def counts(self, names: Sequence[str]) -> dict[str, int | None]:
         """The rows of each table; None where there is none, or files."""
-        found = {name: self._query("SELECT COUNT(*) FROM {}", name) for name in names}
+        with self.asking():
+            found = {name: self._query("SELECT COUNT(*) FROM {}", name) for name in names}
         return {name: rows[0][0] if rows else None for name, rows in found.items()}
 
     def _rows(self, spool: Spool) -> Iterator[Any]:
@@ -120,12 +128,31 @@ class Warehouse:
         strategies = destination.capabilities().supported_merge_strategies or [] if destination else []
         return {"disposition": "merge", "strategy": "upsert" if "upsert" in strategies else "delete-insert"}
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Queries within share a connection: to make one, dlt resolves its whole configuration."""
+        if self._destination.is_files or self._client is not None:
+            yield
+            return
+        with ExitStack() as stack:
+            try:
+                self._client = stack.enter_context(self._pipeline.sql_client())
+            except Exception as error:
+                raise explained(error) from error
+            try:
+                yield
+            finally:
+                self._client = None
+
     def _query(self, query: str, table: str) -> list[Any] | None:
         if self._destination.is_files:
             return None
         try:
-            with self._pipeline.sql_client() as client:
+            with self.asking():
+                client = self._client
                 return list(client.execute_sql(query.format(client.make_qualified_table_name(table))) or [])
+        except SyncError:
+            raise
         except (DestinationUndefinedEntity, DatabaseUndefinedRelation):
             return None
         except Exception as error:
@@ -160,8 +187,10 @@ class Sync:
         state = {**identity, "streams": {**self._warehouse.state.get("streams", {}), **batch.states}}
         self._progress.phase("writing")
         spools = {}
+        with self._warehouse.asking():
+            known = {name: self._warehouse.unchanged(spool) for name, spool in batch.spools.items()}
         for name, spool in batch.spools.items():
-            same = self._warehouse.unchanged(spool)
+            same = known[name]
             emptied = not self._tables[name].merged and not spool.ids
             if not emptied:
                 self._progress.unchanged(name, spool.leave_out(same))
@@ -215,7 +244,7 @@ def sync(
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
         folder = Path(temporary)
         space = connector.introduce()
-        _raise(connector.failures)
+        raise_for(connector.failures)
         progress.phase("connecting")
         warehouse = Warehouse(destination, connection, folder)
         identity = {"space": {"key": space["spaceKey"], "domain": connector.config["domain"]}}
@@ -228,13 +257,13 @@ def sync(
                 "and reads everything once more. The tables stay; their rows are merged or replaced."
             )
         tables = [Table(stream, afresh) for stream in connector.streams(names)]
-        _raise(connector.failures)
+        raise_for(connector.failures)
         progress.phase("reading", names)
         run = Sync(connector, warehouse, tables, progress, afresh)
         run.run(folder, identity)
         warehouse.clear(names)
         progress.summary(warehouse.counts(names))
-        _raise(run.failures)
+        raise_for(run.failures)
 
 
 def _saving(state: Mapping[str, Any]) -> Iterator[Any]:
@@ -251,16 +280,6 @@ def _same_space(known: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None
             "Each space needs a dataset of its own: name another one with --dataset.",
             USAGE,
         )
-
-
-def _raise(failures: Sequence[Failure]) -> None:
-    if not failures:
-        return
-    streams: dict[str, list[str]] = {}
-    for failure in failures:
-        streams.setdefault(failure.message, []).extend([failure.stream] if failure.stream else [])
-    reasons = [f"{', '.join(names)}: {message}" if names else message for message, names in streams.items()]
-    raise SyncError(" ".join(reasons), USAGE if any(failure.mendable for failure in failures) else FAILED)
 
 
 def _dlt_destination(destination: Destination, connection: Any) -> Any:
