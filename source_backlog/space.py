@@ -54,6 +54,10 @@ class Space:
         self.share_percent = share_percent
         # A file keeps its connection after its request is answered: one per thread that looks ahead.
         self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=2 * self.threads)
+        # The names of the selected streams.
+        self.selected: tuple[str, ...] = ()
+        # What partitions a stream, by its name; those of them that keep its positions between two syncs.
+        self.routers: dict[str, Any] = {}
         self.cursors: dict[str, Any] = {}
         # One of the requesters, which are all alike: for what belongs to no stream.
         self.requester: Any = None
