@@ -16,6 +16,7 @@ from integration_tests.harness import Sync, configured, joined_projects, sync
 from integration_tests.histories import one_manifest
 from source_backlog import SourceBacklog
 from source_backlog.streams import issues
+from source_backlog.streams.coverage import Coverage
 
 NAME = "sync_coverage"
 COUNTED = ["issues", "wikis", "documents", "pull_requests"]
@@ -322,3 +323,13 @@ def test_tombstones_are_no_rows(emulator: Emulator) -> None:
     live = [row for row in result.rows["issues"] if "_ab_cdc_deleted_at" not in row]
     assert sum(row["rows"] for row in rows.values()) == len(live)
     assert reasons(rows) == {}
+
+
+def test_a_project_id_of_any_shape_counts_nowhere() -> None:
+    coverage = Coverage()
+    for odd in ([1], {"id": 1}, "1", None):
+        coverage.given("issues", {"id": 1, "projectId": odd})
+    coverage.given("issues", {"id": 2, "projectId": 7})
+    assert coverage._given_at(("issues", 7)) == 1
+    # Of a stream of the space every row counts.
+    assert coverage._given_at(("issues", 0)) == 5

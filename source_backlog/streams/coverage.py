@@ -118,7 +118,9 @@ class Coverage:
 
     def given(self, stream: str, row: Mapping[str, Any]) -> None:
         """Note a row that has left for the destination; a tombstone, which has no project, does not count."""
-        self._given[stream, row.get("projectId")] += 1
+        project_id = row.get("projectId")
+        # What Backlog sends there may be anything.
+        self._given[stream, project_id if isinstance(project_id, int) else None] += 1
 
     def begin(self, backlog: Backlog, streams: Iterable[str], project_id: Any) -> None:
         """Note that streams are now read in a project (or `WHOLE_SPACE`), and ask for their numbers."""
