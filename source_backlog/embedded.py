@@ -103,13 +103,17 @@ class Heard(logging.Handler):
 class Connector:
     """The connector for one config. `failures` are those of all reads; `log` hears every line, with its level.
 
-    `path` is the file that `config` was read from, where new OAuth tokens go.
+    `path` is the file that `config` was read from, where new OAuth tokens go; `files` the folder where files stay.
     """
 
     def __init__(
-        self, config: dict[str, Any], path: Path | None = None, log: Callable[[str, str], None] | None = None
+        self,
+        config: dict[str, Any],
+        path: Path | None = None,
+        log: Callable[[str, str], None] | None = None,
+        files: Path | None = None,
     ) -> None:
-        self.config = config
+        self.config, self.files = config, files
         self.failures: list[Failure] = []
         self._log = log
         # The CDK, when it is imported, leads the log of the process to standard output, as lines of its protocol.
@@ -157,7 +161,9 @@ class Connector:
         ]
         logger = logging.getLogger("airbyte")
         with self._heard(), self._failing():
-            for message in SourceBacklog(catalog, self.config, state).read(logger, self.config, catalog, state):
+            source = SourceBacklog(catalog, self.config, state)
+            source.files = self.files
+            for message in source.read(logger, self.config, catalog, state):
                 if message.log is not None and self._log is not None:
                     self._log(message.log.level.value, filter_secrets(message.log.message))
                 if message.trace is not None and (error := message.trace.error) is not None:

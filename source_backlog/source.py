@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -86,6 +87,7 @@ class SourceBacklog(YamlDeclarativeSource):
         self._covering: AbstractStream | None = None
         self._checking = False
         self._discovering = False
+        self.files: Path | None = None
         self.space = Space()
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
@@ -105,6 +107,7 @@ class SourceBacklog(YamlDeclarativeSource):
         self.space = self._new_space()
         self.space.discovering = self._discovering
         self.space.selected = tuple(self._selected)
+        self.space.files = self.files
         # The factory hands this to every component that has a field `api_budget`: see `Space`.
         self._constructor._api_budget = self.space  # type: ignore[assignment]
         # The CDK builds all streams of the manifest, whatever is selected: most of the start-up time.

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -62,6 +63,8 @@ class Space:
         # One of the requesters, which are all alike: for what belongs to no stream.
         self.requester: Any = None
         self.file_streams: set[str] = set()
+        # Where files go and stay, instead of the folder from which the platform takes them.
+        self.files: Path | None = None
         self.memory: dict[str, Any] = {}
         self.lock = threading.RLock()
         self._locks: dict[str, threading.RLock] = collections.defaultdict(threading.RLock)

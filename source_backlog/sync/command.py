@@ -14,6 +14,7 @@ from typing import Any
 from source_backlog.output import speak_utf8
 from source_backlog.sync.destinations import FORMS, destination_of
 from source_backlog.sync.errors import USAGE, SyncError
+from source_backlog.sync.files import PATHS, add_options, files_of
 from source_backlog.sync.first_words import all_streams, selected_streams, try_key
 from source_backlog.sync.holding import held
 from source_backlog.sync.progress import Progress
@@ -113,7 +114,8 @@ def _sync(options: argparse.Namespace, progress: Progress) -> None:
         raise SyncError("--to is missing: where to write to. `backlog-sync --help` shows its forms.", USAGE)
     destination = destination_of(options.to, options.dataset)
     config = config_of(options.config, os.environ)
-    streams = selected_streams(options.streams, options.all_streams)
+    files = files_of(options)
+    streams = [*selected_streams(options.streams, options.all_streams), *(PATHS if files else ())]
     try_key(config)
     with held(destination) as connection:
         progress.start(str(config["domain"]), destination.shown)
@@ -123,7 +125,17 @@ def _sync(options: argparse.Namespace, progress: Progress) -> None:
         # Here and not above: dlt and the CDK take seconds to import.
         from source_backlog.sync.loading import sync
 
-        sync(config, options.config, destination, connection, streams, options.full_refresh, options.check, progress)
+        sync(
+            config,
+            options.config,
+            destination,
+            connection,
+            streams,
+            options.full_refresh,
+            options.check,
+            progress,
+            files,
+        )
         if options.check:
             progress.last_word("The space answers the key, and the destination can be reached.")
 
@@ -145,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     selection.add_argument("--all-streams", action="store_true", help="read all streams except the contents of files")
     parser.add_argument("--full-refresh", action="store_true", help="read everything again, from the beginning")
     parser.add_argument("--check", action="store_true", help="only try the key and the destination")
+    add_options(parser)
     parser.add_argument("--list-streams", action="store_true", help="print the names of the streams")
     parser.add_argument(
         "--version", action="version", version=f"backlog-sync {metadata.version('airbyte-source-backlog')}"

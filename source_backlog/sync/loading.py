@@ -15,6 +15,7 @@ from source_backlog.dlt import RAW_ID, Batch, Reading, Spool, Table, completed
 from source_backlog.embedded import Connector, Failure
 from source_backlog.sync.destinations import Destination
 from source_backlog.sync.errors import FAILED, USAGE, SyncError, explained
+from source_backlog.sync.files import Files
 from source_backlog.sync.progress import Progress
 
 # How much reading a killed sync may lose; a sync shorter than this is written once, at its end.
@@ -107,6 +108,15 @@ class Warehouse:
         """The rows of each table; None where there is none, or files."""
         found = {name: self._query("SELECT COUNT(*) FROM {}", name) for name in names}
         return {name: rows[0][0] if rows else None for name, rows in found.items()}
+
+    @property
+    def is_files(self) -> bool:
+        """Whether the tables are files, which cannot be asked."""
+        return self._destination.is_files
+
+    def select(self, name: str, columns: Sequence[str]) -> list[Any] | None:
+        """Some columns of all rows of a table; None where it is not there, or cannot be asked."""
+        return self._query(f"SELECT {', '.join(columns)} FROM {{}}", name)
 
     def _rows(self, spool: Spool) -> Iterator[Any]:
         yield from spool.tables() if self._destination.takes_arrow else spool.rows()
@@ -206,12 +216,15 @@ def sync(
     afresh: bool,
     checking: bool,
     progress: Progress,
+    files: Files | None = None,
 ) -> None:
     """Read the streams `names` into `destination`, from their beginning if `afresh`; only try both if `checking`.
 
+    Files go into the folder of `files`.
+
     Raises `SyncError` with what the user has to know.
     """
-    connector = Connector(config, config_path, progress.log)
+    connector = Connector(config, config_path, progress.log, files.folder if files else None)
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
         folder = Path(temporary)
         space = connector.introduce()
@@ -229,6 +242,8 @@ def sync(
             )
         tables = [Table(stream, afresh) for stream in connector.streams(names)]
         _raise(connector.failures)
+        if files is not None:
+            files.prepare(warehouse, tables, progress)
         progress.phase("reading", names)
         run = Sync(connector, warehouse, tables, progress, afresh)
         run.run(folder, identity)
