@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import time
 from pathlib import Path
@@ -73,6 +74,8 @@ def test_a_backup_of_files_survives_kills_and_is_repaired(tmp_path: Path) -> Non
     file, folder = tmp_path / "backlog.duckdb", tmp_path / "files"
     with Emulator(space=space) as emulator:
         command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "issue_attachments"])
+        # Without the second between searches that one worker keeps.
+        command.config.write_text(json.dumps(emulator.config(num_workers=4)), encoding="utf-8")
         files = ["--files", str(folder)]
         # Killed while files arrive, then while their rows are loaded.
         run = command.start(*files)

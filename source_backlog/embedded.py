@@ -27,6 +27,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.oauth import TokenStore, keep_tokens_in
+from source_backlog.changes.backlog import Backlog
 from source_backlog.config import mask_secrets
 from source_backlog.source import SourceBacklog
 
@@ -128,6 +129,10 @@ class Connector:
         with self._heard(), self._failing():
             return self._source.introduce()
         return {}
+
+    def backlog(self) -> Backlog:
+        """Backlog, to be asked outside of a read; raises `AirbyteTracedException` when the config cannot be used."""
+        return self._source.backlog()
 
     def streams(self, names: Collection[str]) -> list[AirbyteStream]:
         """The named streams, in the order of the manifest, as `discover` gives them."""

@@ -299,6 +299,15 @@ class SourceBacklog(YamlDeclarativeSource):
         finally:
             self._checking, self._only = False, None
 
+    def backlog(self) -> Backlog:
+        """Backlog, to be asked outside of a sync."""
+        self._only = ("projects",)
+        try:
+            self.streams(self.config)
+        finally:
+            self._only = None
+        return Backlog(self.config, self.space.requester, self.space, "projects")
+
     def _introduction(self) -> Mapping[str, Any]:
         streams = {stream.name: stream for stream in self.streams(self.config)}
 

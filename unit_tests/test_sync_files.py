@@ -31,7 +31,7 @@ def warehouse(values: dict[str, Any] | None = None, is_files: bool = False) -> A
     """One that holds a row, or cannot be asked."""
     row = {**VALUES, **(values or {})}
 
-    def select(_: str, columns: list[str]) -> list[Any] | None:
+    def select(_: str, columns: list[str], where: str) -> list[Any] | None:
         return None if is_files else [tuple(row.get(name) for name in columns)]
 
     return SimpleNamespace(select=select, is_files=is_files, state={"streams": {STREAM: copy.deepcopy(STATE)}})

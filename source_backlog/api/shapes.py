@@ -18,6 +18,7 @@ _TREE = "documents/tree"
 # What answers with one object; everything else with a list.
 _WITH_ID = re.compile(
     r"^(users/myself|issues/(?!count$)[^/]+|wikis/(?!count$)[^/]+|documents/(?!(tree|count)$)[^/]+)$"
+    r"|^issues/[^/]+/comments/(?!count$)[^/]+$"
     r"|^projects/[^/]+/git/repositories/[^/]+/pullRequests/(?!count$)[^/]+$"
 )
 _SINGLE = re.compile(

@@ -123,6 +123,11 @@ def _sync(options: argparse.Namespace, progress: Progress) -> None:
         # for those who know its code.
         os.environ.update(RUNTIME__DLTHUB_TELEMETRY="false", RUNTIME__LOG_LEVEL="CRITICAL")
         # Here and not above: dlt and the CDK take seconds to import.
+        if options.verify:
+            from source_backlog.sync.verifying import verify
+
+            verify(config, options.config, destination, connection, files, options, progress)
+            return
         from source_backlog.sync.loading import sync
 
         sync(

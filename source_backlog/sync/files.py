@@ -35,13 +35,27 @@ MOST_NAMES = 5
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--files` and `--repair`."""
+    """Add `--files` and `--repair`, and `--verify` with what belongs to it."""
     parser.add_argument(
         "--files", type=Path, metavar="DIR", help="also fetch all attachments and shared files, into this folder"
     )
     parser.add_argument(
         "--repair", action="store_true", help="with --files: fetch files again that are no longer in the folder"
     )
+    parser.add_argument(
+        "--verify", action="store_true", help="read nothing: compare tables (and --files) with Backlog, and report"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="with --verify: the report as JSON; - for the output")
+    parser.add_argument(
+        "--sample", type=_number, default=200, metavar="N", help="with --verify: how many objects are asked for (200)"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="with --verify: the same objects as in that report")
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError("not a number from 0 on")
+    return int(text)
 
 
 def files_of(options: argparse.Namespace) -> "Files | None":
@@ -113,12 +127,12 @@ class Files:
             return False
 
 
-def rows_of(warehouse: "Warehouse", table: "Table", needed: bool = True) -> list[Row]:
+def rows_of(warehouse: "Warehouse", table: "Table", needed: bool = True, where: str = "1 = 1") -> list[Row]:
     """The rows of a table as the connector gives them: with its names, and values as JSON has them.
 
     Raises `SyncError` (usage) where tables cannot be asked and the rows are `needed`; else there are none.
     """
-    found = warehouse.select(table.name, [name.lower() for name in table.columns])
+    found = warehouse.select(table.name, [name.lower() for name in table.columns], where)
     if found is None:
         if needed and warehouse.is_files:
             raise SyncError("The tables are files, which backlog-sync does not read: give --to a database.", USAGE)

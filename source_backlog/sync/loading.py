@@ -114,9 +114,9 @@ class Warehouse:
         """Whether the tables are files, which cannot be asked."""
         return self._destination.is_files
 
-    def select(self, name: str, columns: Sequence[str]) -> list[Any] | None:
-        """Some columns of all rows of a table; None where it is not there, or cannot be asked."""
-        return self._query(f"SELECT {', '.join(columns)} FROM {{}}", name)
+    def select(self, name: str, columns: Sequence[str], where: str = "1 = 1") -> list[Any] | None:
+        """Some columns of the rows of a table; None where it is not there, or cannot be asked."""
+        return self._query(f"SELECT {', '.join(columns)} FROM {{}} WHERE {where}", name)
 
     def _rows(self, spool: Spool) -> Iterator[Any]:
         yield from spool.tables() if self._destination.takes_arrow else spool.rows()
@@ -227,12 +227,7 @@ def sync(
     connector = Connector(config, config_path, progress.log, files.folder if files else None)
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
         folder = Path(temporary)
-        space = connector.introduce()
-        _raise(connector.failures)
-        progress.phase("connecting")
-        warehouse = Warehouse(destination, connection, folder)
-        identity = {"space": {"key": space["spaceKey"], "domain": connector.config["domain"]}}
-        _same_space(warehouse.state.get("space"), identity["space"])
+        warehouse, identity = opened(connector, destination, connection, folder, progress)
         if checking:
             return
         if warehouse.is_of_an_older_version():
@@ -250,6 +245,22 @@ def sync(
         warehouse.clear(names)
         progress.summary(warehouse.counts(names))
         _raise(run.failures)
+
+
+def opened(
+    connector: Connector, destination: Destination, connection: Any, folder: Path, progress: Progress
+) -> tuple[Warehouse, dict[str, Any]]:
+    """The dataset, and what the state says of the space that it holds.
+
+    Raises `SyncError` when either does not answer, and when the dataset holds another space.
+    """
+    space = connector.introduce()
+    _raise(connector.failures)
+    progress.phase("connecting")
+    warehouse = Warehouse(destination, connection, folder)
+    identity = {"space": {"key": space["spaceKey"], "domain": connector.config["domain"]}}
+    _same_space(warehouse.state.get("space"), identity["space"])
+    return warehouse, identity
 
 
 def _saving(state: Mapping[str, Any]) -> Iterator[Any]:
