@@ -107,6 +107,13 @@ QUIRKS: dict[str, list[Any]] = {
     "old_until": ["", "2025-07-01", "2027-01-01"],
 }
 
+COVERAGE = "sync_coverage"
+# The streams of which Backlog tells how many rows a project has, and the flag of a project that has them, by family.
+COMPARABLE = ("issues", "wikis", "documents", "pull_requests")
+FEATURES = {"wiki": "useWiki", "document": "useDocument", "pull_request": "useGit", "git_r": "useGit"}
+FEATURES |= {"shared_file": "useFileSharing"}
+OF_THE_SPACE = {"projects", "user_stars", "notifications", "watchings", "deletions"}
+OF_THE_SPACE |= {"activities", "activity_changes", "git_push_revisions", "svn_commits"}
 # The column of a file's row in which the tests keep its bytes.
 CONTENT = "_content"
 TOMBSTONE = "_ab_cdc_deleted_at"
@@ -869,6 +876,19 @@ def _comparable(world: World, stream: str, row: Row) -> Row:
     return json.loads(text)
 
 
+def _reason(row: Row, projects: dict[int, Row]) -> str | None:
+    """Why the place of a row of `sync_coverage` has to be left out."""
+    if row["projectId"] == 0:
+        return None
+    if row["projectId"] not in projects:
+        return "refused"
+    project = projects[row["projectId"]]
+    flag = FEATURES.get(next((family for family in FEATURES if row["stream"].startswith(family)), ""))
+    if flag and not project[flag]:
+        return "feature_off"
+    return None if project["readable"] else "refused"
+
+
 class Reader:
     """Syncs of some streams, one after the other, into a destination that deduplicates."""
 
@@ -876,13 +896,16 @@ class Reader:
         self.emulator, self.streams, self.options = emulator, streams, options
         self.tables: dict[str, Table] = {stream: {} for stream in streams}
         self.state: dict[str, AirbyteStateMessage] = {}
-        # How many rows each stream had in the last run, whether they arrived or not.
+        # How many rows each stream had in the last run, whether they arrived or not, and what it said of them.
         self.read: Counter[str] = Counter()
+        self.coverage: list[Row] = []
 
     def sync(self, part: float = 1.0) -> None:
         """One run, of whose output only the first `part` arrives: then the process was killed."""
-        output = messages(self.emulator, self.streams, list(self.state.values()), **self.options)
-        self.read = Counter(message.record.stream for message in output if message.type == Type.RECORD)
+        output = messages(self.emulator, [*self.streams, COVERAGE], list(self.state.values()), **self.options)
+        rows = [message.record for message in output if message.type == Type.RECORD]
+        self.read = Counter(row.stream for row in rows if TOMBSTONE not in row.data)
+        self.coverage = [row.data for row in rows if row.stream == COVERAGE]
         self.load(output[: round(len(output) * part)])
 
     def load(self, output: Sequence[AirbyteMessage]) -> None:
@@ -890,7 +913,7 @@ class Reader:
         for message in output:
             if message.type == Type.STATE:
                 self.state[message.state.stream.stream_descriptor.name] = message.state
-            elif message.type == Type.RECORD:
+            elif message.type == Type.RECORD and message.record.stream != COVERAGE:
                 stream, row = message.record.stream, dict(message.record.data)
                 if message.record.file_reference:
                     row[CONTENT] = Path(message.record.file_reference.staging_file_url).read_bytes()
@@ -908,6 +931,31 @@ class Reader:
         """Forget the state of streams, so that the next run reads them from their beginning."""
         for stream in streams:
             self.state.pop(stream, None)
+
+    def false_alarms(self) -> list[str]:
+        """What the coverage of the last run says and is not so: nothing has happened during it, and all was read."""
+        space = self.emulator.space
+        readable = {project.id for project in space.visible_projects(space.user(None), contents=True)}
+        joined = [project for project in self.emulator.truth("projects") if project["joined"]]
+        projects = {project["id"]: {**project, "readable": project["id"] in readable} for project in joined}
+        rows = {(row["stream"], row["projectId"]): row for row in self.coverage}
+        found = [f"{place}: said {row}" for place, row in rows.items() if row["reason"] != _reason(row, projects)]
+        found += [f"{row['stream']}: skipped {row['skipped']}" for row in self.coverage if row["skipped"]]
+        for stream in self.streams:
+            own = [row for row in self.coverage if row["stream"] == stream]
+            if not {row["projectId"] for row in own} >= ({0} if stream in OF_THE_SPACE else projects.keys()):
+                found.append(f"{stream}: rows for {own}")
+            if sum(row["rows"] for row in own) != self.read[stream]:
+                found.append(f"{stream}: {self.read[stream]} rows, not {own}")
+            if stream in COMPARABLE:
+                there = Counter(row["projectId"] for row in self.emulator.truth(stream))
+                told = {row["projectId"]: row["total"] or 0 for row in own}
+                found += (
+                    [f"{stream}: {told} in all, not {there}"]
+                    if told != dict(there) | {key: 0 for key in told if key not in there}
+                    else []
+                )
+        return found
 
     def differences(self, world: World) -> list[str]:
         """What the tables lack or have otherwise than the space."""

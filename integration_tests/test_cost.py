@@ -18,7 +18,8 @@ from integration_tests.harness import Sync, catalog_streams, joined_projects, sy
 from integration_tests.test_documented_costs import last_day
 from unit_tests.test_docs import anonymous, code, documented
 
-EVERYTHING = sorted(catalog_streams())
+# What is counted for `sync_coverage`, on purpose before a list is read, test_coverage.py has.
+EVERYTHING = sorted(set(catalog_streams()) - {"sync_coverage"})
 CORE = ["issues", "issue_comments", "activities"]
 
 # Endpoint of one request per project, whatever is in it -> a stream that reads it.

@@ -17,7 +17,7 @@ from source_backlog.selection import SUGGESTED_STREAMS
 from unit_tests.test_docs import ROOT, code, documented, table
 
 LIMITS = ROOT / "docs" / "limits-and-cost.md"
-SEARCH = {"issues", "issues/count", "wikis"}
+SEARCH = {"issues", "issues/count", "wikis", "wikis/count"}
 # One request each per sync, whatever is selected; the pages of the feed are the stream itself for those of the feed.
 COMMON = {"rateLimit", "projects"}
 FEED = {"activities", "activity_changes", "deletions", "git_push_revisions", "svn_commits"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -109,11 +110,34 @@ def test_every_file_of_a_space_comes_with_its_bytes_and_its_name() -> None:
 
 def test_a_file_row_is_the_metadata_row_and_where_it_came_from() -> None:
     with Emulator(seed=73, projects=2, issues=60) as emulator:
+        began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         result = sync(emulator, [*FILES_OF, *FILES_OF.values()])
         for stream, metadata in FILES_OF.items():
             rows = {row["id"]: row for row in result.rows[metadata] if row.get("type") != "directory"}
-            for row in result.rows[stream]:
-                assert {name: value for name, value in row.items() if name != "downloadUrl"} == rows[row["id"]]
+            where = "storedPath" if stream == "shared_file_contents" else "path"
+            for row, reference in zip(result.rows[stream], result.files[stream], strict=True):
+                content = Path(reference.staging_file_url).read_bytes()
+                assert row.pop("sha256") == hashlib.sha256(content).hexdigest()
+                assert row.pop("bytes") == len(content)
+                assert row.pop(where) == reference.source_file_relative_path
+                assert row.pop("fetchedAt") >= began
+                del row["downloadUrl"]
+                assert row == rows[row["id"]]
+
+
+def test_another_size_than_stated_is_fetched_again_and_then_reported() -> None:
+    with with_attachments(8) as emulator:
+        first, second = sorted(files_of(emulator.space)["issue_attachment_files"])[:2]
+        once = emulator.faults.add(f"attachments/{first}$", status=200, body="short", times=1)
+        always = emulator.faults.add(f"attachments/{second}$", status=200, body="short", times=None)
+        result = sync(emulator, STREAM)
+        assert (once.struck, always.struck) == (1, 2)
+        rows = {row["id"]: row for row in result.rows["issue_attachment_files"]}
+        assert rows[first]["bytes"] == rows[first]["size"] != 5
+        assert rows[second]["bytes"] == 5 != rows[second]["size"]
+        (warning,) = result.warnings()
+        assert "have another size than Backlog states" in warning and f"attachments/{second} (5 bytes, not" in warning
+        assert not list(Path(result.files["issue_attachment_files"][0].staging_file_url).parents[2].rglob("*.part"))
 
 
 def test_only_these_transfer_files_and_the_others_never_download() -> None:

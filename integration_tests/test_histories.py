@@ -1,5 +1,7 @@
 """Whatever happens in a space, and whenever a sync breaks off: after a last quiet sync nothing is missing.
 
+And `sync_coverage` says so: where nothing is wrong, it gives no alarm.
+
 By default some hundred histories; `HISTORIES=5000 pytest integration_tests/test_histories.py` tries more, other ones
 at every run.
 """
@@ -155,12 +157,14 @@ def test_after_a_quiet_sync_nothing_is_missing(
         world.space.advance(1)
         reader.select(None)
         reader.sync()
+        assert reader.false_alarms() == []
         # What leaves an activity is there; what leaves none, after the next look at its project.
         if not hidden:
             assert [line for line in reader.differences(world) if not world.is_untold(line)] == []
         world.space.advance(86_400)
         reader.sync()
         assert reader.differences(world) == []
+        assert reader.false_alarms() == []
 
 
 def test_comments_of_updated_issues_only_lose_comments(monkeypatch: pytest.MonkeyPatch) -> None:

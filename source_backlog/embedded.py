@@ -27,6 +27,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.oauth import TokenStore, keep_tokens_in
+from source_backlog.changes.backlog import Backlog
 from source_backlog.config import mask_secrets
 from source_backlog.plan import lines
 from source_backlog.source import SourceBacklog
@@ -107,13 +108,17 @@ class Heard(logging.Handler):
 class Connector:
     """The connector for one config. `failures` are those of all reads; `log` hears every line, with its level.
 
-    `path` is the file that `config` was read from, where new OAuth tokens go.
+    `path` is the file that `config` was read from, where new OAuth tokens go; `files` the folder where files stay.
     """
 
     def __init__(
-        self, config: dict[str, Any], path: Path | None = None, log: Callable[[str, str], None] | None = None
+        self,
+        config: dict[str, Any],
+        path: Path | None = None,
+        log: Callable[[str, str], None] | None = None,
+        files: Path | None = None,
     ) -> None:
-        self.config = config
+        self.config, self.files = config, files
         self.failures: list[Failure] = []
         self._log = log
         # The CDK, when it is imported, leads the log of the process to standard output, as lines of its protocol.
@@ -135,6 +140,10 @@ class Connector:
             self._source.introduce()
             return list(lines(self._source.planned(names, INTRODUCTION + also)))
         return []
+
+    def backlog(self) -> Backlog:
+        """Backlog, to be asked outside of a read; raises `AirbyteTracedException` when the config cannot be used."""
+        return self._source.backlog()
 
     def streams(self, names: Collection[str]) -> list[AirbyteStream]:
         """The named streams, in the order of the manifest, as `discover` gives them."""
@@ -168,6 +177,7 @@ class Connector:
         ]
         logger = logging.getLogger("airbyte")
         with self._heard(), self._failing():
+            self._source.files = self.files
             for message in self._source.read(logger, self.config, catalog, state):
                 if message.log is not None and self._log is not None:
                     self._log(message.log.level.value, filter_secrets(message.log.message))

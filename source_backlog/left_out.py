@@ -154,6 +154,38 @@ class LeftOut:
         with self._lock:
             self._collected.setdefault(before, (after, {}))[1][str(path), str(detail or "")] = None
 
+    def causes(self, stream: str, project: Any) -> set[Cause]:
+        """Why something of a stream was refused, in a project or (None) in the space, since the last report."""
+        with self._lock:
+            return {cause for cause, _ in self._refused_to(stream, project)}
+
+    def is_refused_whole(self, stream: str, project: Any) -> bool:
+        """Whether a list of the stream was refused, and not only one of its objects."""
+        whole = ("",) if project is None else ("", f"projects/{project}")
+        with self._lock:
+            return any(subject in whole for _, subject in self._refused_to(stream, project))
+
+    def is_lost(self, stream: str, project: Any) -> bool:
+        """Whether the stream could not be read to its end in a project or (None) in the space."""
+        with self._lock:
+            return stream in self._unread.get(None if project is None else str(project), ())
+
+    def endpoints(self, stream: str) -> set[str]:
+        """What the stream reads."""
+        return {endpoint for endpoint, streams in self._readers.items() if stream in streams}
+
+    def objects(self, stream: str) -> list[str]:
+        """The ids of the objects that were refused to a stream of the space."""
+        with self._lock:
+            return [subject.rpartition("/")[2] for _, subject in self._refused_to(stream, None) if subject]
+
+    def _refused_to(self, stream: str, project: Any) -> Iterator[tuple[Cause, str]]:
+        for (endpoint, cause), (_, subjects) in self._refused.items():
+            if stream in self._readers.get(endpoint, ()):
+                for subject in subjects:
+                    if project is None or not subject or self._project(subject) == str(project):
+                        yield cause, subject
+
     def report(self) -> None:
         """Say what was collected since the last time."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -18,11 +19,13 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.sources.streams import NO_CURSOR_STATE_KEY
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.cursor import CursorField
 from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.streams.concurrent.partitions.partition_generator import PartitionGenerator
+from airbyte_cdk.sources.utils.record_helper import stream_data_to_airbyte_message
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -42,6 +45,8 @@ from source_backlog.left_out import CONTENTS, RIGHTS, left_out_of
 from source_backlog.plan import Plan, lines, plan
 from source_backlog.selection import SUGGESTED_STREAMS
 from source_backlog.space import Space, readers_of, streams_by_endpoint
+from source_backlog.streams.coverage import NAME as COVERAGE
+from source_backlog.streams.coverage import CoveredPartition, coverage_of
 
 # roleType of a user: https://developer.nulab.com/docs/backlog/api/2/get-user-list
 ROLES = {1: "administrator", 2: "member", 3: "reporter", 4: "viewer", 5: "guest reporter", 6: "guest viewer"}
@@ -79,8 +84,10 @@ class SourceBacklog(YamlDeclarativeSource):
         self._selected = [configured.stream.name for configured in catalog.streams] if catalog else []
         self._schemas: dict[str, Callable[[], Mapping[str, Any]]] = {}
         self._only: Collection[str] | None = None
+        self._covering: AbstractStream | None = None
         self._checking = False
         self._discovering = False
+        self.files: Path | None = None
         self.space = Space()
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
@@ -99,6 +106,8 @@ class SourceBacklog(YamlDeclarativeSource):
         check_config(self.config)
         self.space = self._new_space()
         self.space.discovering = self._discovering
+        self.space.selected = tuple(self._selected)
+        self.space.files = self.files
         # The factory hands this to every component that has a field `api_budget`: see `Space`.
         self._constructor._api_budget = self.space  # type: ignore[assignment]
         # The CDK builds all streams of the manifest, whatever is selected: most of the start-up time.
@@ -115,29 +124,33 @@ class SourceBacklog(YamlDeclarativeSource):
         self.space.read_by(readers_of(declared, self._selected, together))
         left_out_of(self.space).read_by(streams_by_endpoint(declared, self._selected))
         keys = self._keys()
+        self._covering = next((stream for stream in streams if stream.name == COVERAGE), None)
         self._schemas = {stream.name: stream.get_json_schema for stream in streams}
         return [self._with_checkpoints(stream, keys[stream.name]) for stream in streams]
 
     def _with_checkpoints(self, stream: AbstractStream, key: str | list[str]) -> AbstractStream:
-        """`stream`, built anew around its `Checkpoints` if it has some.
+        """`stream`, built anew around its `Checkpoints` if it has some, or to note how its partitions end.
 
         Why: the CDK has no way to declare a cursor class of one's own, nor files without its `FileUploader`: see
-        `Checkpoints` and `FileRetriever`.
+        `Checkpoints`, `FileRetriever` and `CoveredPartition`.
         """
         cursor: Checkpoints | None = self.space.cursors.get(stream.name)
-        if cursor is None:
+        covered = COVERAGE in self._selected and stream.name != COVERAGE
+        if cursor is None and not covered:
             return stream
+        backlog = Backlog(self.config, self.space.requester, self.space, COVERAGE) if covered else None
+        has_siblings = cursor is not None and len(siblings_of(self.space.cursors.values(), cursor)) > 1
         return DefaultStream(
-            partition_generator=PartitionsOf(stream),
+            partition_generator=PartitionsOf(stream, backlog),
             name=stream.name,
             json_schema=stream.get_json_schema,
             primary_key=[key] if isinstance(key, str) else key,
-            cursor_field=CursorField(cursor.cursor_field),
+            cursor_field=CursorField(cursor.cursor_field) if cursor else None,
             logger=LOGGER,
-            cursor=cursor,
+            cursor=cursor or stream.cursor,
             supports_file_transfer=stream.name in self.space.file_streams,
             # The CDK begins with one stream of a group after the other: see `Team`.
-            block_simultaneous_read=cursor.group if len(siblings_of(self.space.cursors.values(), cursor)) > 1 else "",
+            block_simultaneous_read=cursor.group if cursor and has_siblings else "",
         )
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
@@ -176,9 +189,10 @@ class SourceBacklog(YamlDeclarativeSource):
         failures: list[AirbyteErrorTraceMessage] = []
         dates = self._date_columns(catalog)
         try:
-            for message in started_first(super().read(logger, config, catalog, state)):
+            for message in self._messages(logger, config, catalog, state):
                 if message.record is not None:
                     dates.mend(message.record.stream, message.record.data)
+                    coverage_of(self.space).given(message.record.stream, message.record.data)
                 if message.trace is not None and message.trace.error is not None:
                     failure = readable(message.trace.error)
                     if any(same(failure, other) for other in failures):
@@ -201,6 +215,40 @@ class SourceBacklog(YamlDeclarativeSource):
                 f"Requests of this sync: {sent['read']} read, {sent['search']} search; "
                 f"{responses_of(self.space).replayed} more were answered with responses already received."
             )
+
+    def _messages(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None,
+    ) -> Iterator[AirbyteMessage]:
+        """The messages of the CDK, then, whatever has failed, those of `sync_coverage` if it is selected."""
+        self._covering = None
+        others = [configured for configured in catalog.streams if configured.stream.name != COVERAGE]
+        try:
+            yield from started_first(super().read(logger, config, ConfiguredAirbyteCatalog(streams=others), state))
+        except Exception:
+            yield from self._coverage()
+            raise
+        yield from self._coverage()
+
+    def _coverage(self) -> Iterator[AirbyteMessage]:
+        """What the CDK says of a stream that is read whole, said here because it reads all streams at once."""
+        if self._covering is None or COVERAGE not in self._selected:
+            return
+        descriptor = StreamDescriptor(name=COVERAGE)
+        yield as_airbyte_message(descriptor, AirbyteStreamStatus.STARTED)
+        running = False
+        for partition in self._covering.generate_partitions():
+            for record in partition.read():
+                if not running:
+                    running = True
+                    yield as_airbyte_message(descriptor, AirbyteStreamStatus.RUNNING)
+                yield stream_data_to_airbyte_message(record.stream_name, record.data)
+        self._states.update_state_for_stream(COVERAGE, None, {NO_CURSOR_STATE_KEY: True})
+        yield self._states.create_state_message(COVERAGE, None)
+        yield as_airbyte_message(descriptor, AirbyteStreamStatus.COMPLETE)
 
     def _date_columns(self, catalog: ConfiguredAirbyteCatalog) -> DateColumns:
         """The columns of dates: those of the schemas, and those that only the catalog knows, such as custom fields."""
@@ -256,6 +304,15 @@ class SourceBacklog(YamlDeclarativeSource):
             return self._introduction()
         finally:
             self._checking, self._only = False, None
+
+    def backlog(self) -> Backlog:
+        """Backlog, to be asked outside of a sync."""
+        self._only = ("projects",)
+        try:
+            self.streams(self.config)
+        finally:
+            self._only = None
+        return Backlog(self.config, self.space.requester, self.space, "projects")
 
     def _introduction(self) -> Mapping[str, Any]:
         streams = {stream.name: stream for stream in self.streams(self.config)}
@@ -338,14 +395,18 @@ def _is_start(message: AirbyteMessage) -> bool:
 
 
 class PartitionsOf(PartitionGenerator):
-    """The partitions of a stream as the CDK has built it, for one that is built anew."""
+    """The partitions of a stream as the CDK has built it, for one that is built anew.
 
-    def __init__(self, stream: AbstractStream) -> None:
-        self.stream = stream
+    With `backlog` their ends are noted, for `sync_coverage`.
+    """
+
+    def __init__(self, stream: AbstractStream, backlog: Backlog | None = None) -> None:
+        self.stream, self.backlog = stream, backlog
 
     def generate(self) -> Iterable[Partition]:
         """The partitions, one after the other."""
-        return self.stream.generate_partitions()
+        for partition in self.stream.generate_partitions():
+            yield partition if self.backlog is None else CoveredPartition(partition, self.backlog)
 
 
 def of_the_projects(seen: int, selected: int) -> str:

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -54,10 +55,16 @@ class Space:
         self.share_percent = share_percent
         # A file keeps its connection after its request is answered: one per thread that looks ahead.
         self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=2 * self.threads)
+        # The names of the selected streams.
+        self.selected: tuple[str, ...] = ()
+        # What partitions a stream, by its name; those of them that keep its positions between two syncs.
+        self.routers: dict[str, Any] = {}
         self.cursors: dict[str, Any] = {}
         # One of the requesters, which are all alike: for what belongs to no stream.
         self.requester: Any = None
         self.file_streams: set[str] = set()
+        # Where files go and stay, instead of the folder from which the platform takes them.
+        self.files: Path | None = None
         self.memory: dict[str, Any] = {}
         self.lock = threading.RLock()
         self._locks: dict[str, threading.RLock] = collections.defaultdict(threading.RLock)

@@ -6,6 +6,8 @@
 {% macro read_source(table, columns, switch=none) %}
     {%- set relation = source('backlog', table) -%}
     {%- set found = {} -%}
+    {#- What some databases take for a word of theirs, as they write it themselves. -#}
+    {%- set written = {} -%}
     {%- if execute and (switch is none or var(switch, true)) -%}
         {%- set there = adapter.get_relation(relation.database, relation.schema, relation.identifier) -%}
         {%- if there is none -%}
@@ -13,13 +15,16 @@
         {%- else -%}
             {%- for column in adapter.get_columns_in_relation(there) -%}
                 {%- do found.update({column.name | lower: column.dtype | lower}) -%}
+                {%- if column.name | lower == 'rows' -%}
+                    {%- do written.update({'rows': adapter.quote(column.name)}) -%}
+                {%- endif -%}
             {%- endfor -%}
         {%- endif -%}
     {%- endif -%}
     select
     {%- for column in columns %}
         {% set type = found.get(column[0]) -%}
-        {{ backlog.no_value(column[1]) if type is none else backlog.cast_column(column[0], column[1], type) }}
+        {{ backlog.no_value(column[1]) if type is none else backlog.cast_column(written.get(column[0], column[0]), column[1], type) }}
         {%- set name = column[2] if column | length > 2 else column[0] %} as {{ name }}{{ "," if not loop.last }}
     {%- endfor %}
     {% if found -%}
@@ -27,19 +32,5 @@
     {%- else -%}
     from (select 1 as nothing) as nothing
     where 1 = 0
-    {%- endif %}
-{%- endmacro %}
-
-{#- All columns of a table whose columns are not known here; one empty column where it is not there. -#}
-{% macro whole_source(table) %}
-    {%- set relation = source('backlog', table) -%}
-    {%- set there = adapter.get_relation(relation.database, relation.schema, relation.identifier) if execute else none -%}
-    {%- if there is not none -%}
-    select * from {{ relation }}
-    {%- else -%}
-        {%- if execute -%}
-            {%- do log("backlog: there is no table " ~ relation ~ ": what is made of it is empty.", info=true) -%}
-        {%- endif -%}
-    select cast(null as {{ dbt.type_string() }}) as stream from (select 1 as nothing) as nothing where 1 = 0
     {%- endif %}
 {%- endmacro %}

@@ -17,12 +17,14 @@ _NEEDED = (
 _TREE = "documents/tree"
 # What answers with one object; everything else with a list.
 _WITH_ID = re.compile(
-    r"^(users/myself|issues/(?!count$)[^/]+|wikis/[^/]+|documents/(?!tree$)[^/]+)$"
-    r"|^projects/[^/]+/git/repositories/[^/]+/pullRequests/[^/]+$"
+    r"^(users/myself|issues/(?!count$)[^/]+|wikis/(?!count$)[^/]+|documents/(?!(tree|count)$)[^/]+)$"
+    r"|^issues/[^/]+/comments/(?!count$)[^/]+$"
+    r"|^projects/[^/]+/git/repositories/[^/]+/pullRequests/(?!count$)[^/]+$"
 )
 _SINGLE = re.compile(
-    rf"{_WITH_ID.pattern}|^(space|space/(notification|diskUsage|licence)|rateLimit|issues/count|users/[^/]+/watchings/count|{_TREE})$"
-    r"|^projects/[^/]+/git/repositories/[^/]+$"
+    rf"{_WITH_ID.pattern}|^(space|space/(notification|diskUsage|licence)|rateLimit|{_TREE})$"
+    r"|^(issues|wikis|documents|notifications|users/[^/]+/(stars|watchings))/count$"
+    r"|^projects/[^/]+/git/repositories/[^/]+(/pullRequests/count)?$"
 )
 
 # Fields that hold an object, a list of objects with ids, or a list of objects without.

@@ -68,6 +68,7 @@ class Checkpoints(PartitionRouter, Cursor):
         self._output: tuple[ConnectorStateManager, MessageRepository] | None = None
         self._emit_again = 0.0
         self._one_at_a_time = threading.Lock()
+        self.api_budget.routers[self.name] = self
         if self.cursor_field:
             self.api_budget.cursors[self.name] = self
 

@@ -1,10 +1,12 @@
 """Attachments and shared files with their bytes, for destinations that take files."""
 
+import hashlib
 import logging
 import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,7 @@ from source_backlog.changes.feed import DOCUMENT_DELETED, head_of, touched_ids
 from source_backlog.changes.paging import Unreadable, rows_of
 from source_backlog.changes.position import FilesPosition
 from source_backlog.changes.progress import Walk
+from source_backlog.changes.projects import selected_projects
 from source_backlog.changes.skipped import Failures, attempt
 from source_backlog.left_out import LeftOut
 from source_backlog.streams.documents import ids_in
@@ -34,6 +37,8 @@ LOGGER = logging.getLogger("airbyte.source_backlog")
 # Larger files are left out unless the config says otherwise; Airbyte itself takes files up to about 1.5 GB.
 DEFAULT_LIMIT_MIB = 1024
 ATTEMPTS = 3
+# What ends the name of a file that is still on its way.
+PART = ".part"
 # A name may take 255 bytes on most file systems.
 LONGEST_NAME_BYTES = 200
 LONGEST_SUFFIX_BYTES = 20
@@ -63,6 +68,14 @@ def safe_name(name: Any) -> str:
     return stem.encode(errors="replace")[: LONGEST_NAME_BYTES - len(suffix.encode())].decode(errors="ignore") + suffix
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """A file that has arrived, and what its row says of it."""
+
+    reference: AirbyteRecordMessageFileReference
+    columns: Mapping[str, Any]
+
+
 @dataclass
 class FileRetriever(ObjectRetriever):
     """Downloads the file of each metadata row that a finder, a reader and `make` give, each file once.
@@ -79,6 +92,7 @@ class FileRetriever(ObjectRetriever):
     download: str = ""
     folder: str = ""
     stamp: str = "created"
+    path_column: str = "path"
 
     kind = FilesPosition
     # What was fetched is known per stream.
@@ -103,8 +117,8 @@ class FileRetriever(ObjectRetriever):
         saved = time.monotonic()
         try:
             for row, fetched in self.api_budget.ahead(self.fetch, self.wanted(partition, progress)):
-                if isinstance(fetched, AirbyteRecordMessageFileReference):
-                    yield Record({**row}, self.name, partition, fetched)
+                if isinstance(fetched, Fetched):
+                    yield Record({**row, **fetched.columns}, self.name, partition, fetched.reference)
                 refused = fetched is False and not self.is_removed(row, partition["projectId"])
                 progress.note(row, missed=fetched is None, refused=refused)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS + progress.count / FILES_PER_SECOND_OF_PAUSE:
@@ -162,47 +176,91 @@ class FileRetriever(ObjectRetriever):
             raise Unreadable
         return False
 
-    def fetch(self, row: Row) -> AirbyteRecordMessageFileReference | bool | None:
-        """Stream the file of a row to the staging directory.
+    def fetch(self, row: Row) -> Fetched | bool | None:
+        """Stream the file of a row to its folder; under its own name there is never a part of it.
 
         None when it could not be fetched now; False when it is refused (403, 404). Both are noted as left out. Raises
-        `AirbyteTracedException` when nothing could be fetched any more: the key is no longer accepted, or the staging
-        directory cannot be written to.
+        `AirbyteTracedException` when nothing could be fetched any more: the key is no longer accepted, or the folder
+        cannot be written to.
         """
         path = self.download.format(**row)
-        relative = Path(
-            self.name, safe_name(self.folder.format(**row)), safe_name(row["id"]), safe_name(row.get("name"))
-        )
-        target = Path(get_files_directory()) / relative
+        folder, relative = self._place_of(row)
+        target, stated, differs = folder / relative, row.get("size"), False
+        part = target.with_name(f".{safe_name(row['id'])}{PART}")
         for number in range(1, ATTEMPTS + 1):
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                size = attempt(lambda: self.requester.download(path, target))
+                size = attempt(lambda: self.requester.download(path, part))
+                if isinstance(size, int):
+                    if isinstance(stated, int) and size != stated and not differs:
+                        # The next attempt counts, whatever it gives.
+                        differs = True
+                        continue
+                    return self._fetched(row, part, target, relative)
             except requests.RequestException as error:
-                target.unlink(missing_ok=True)
                 LOGGER.info(f"{self.name}: {path} broke off ({type(error).__name__}), attempt {number} of {ATTEMPTS}.")
                 time.sleep(number - 1)
                 continue
             except OSError as error:
                 raise AirbyteTracedException(
-                    message=(
-                        f"Could not write to the staging directory for files, {get_files_directory()}: "
-                        f"{error.strerror or error}."
-                    ),
+                    message=f"Could not write to the {self._folder_of_files}: {error.strerror or error}.",
                     internal_message=f"{type(error).__name__} at {relative}",
                     failure_type=FailureType.transient_error,
                     exception=error,
                 ) from error
+            finally:
+                with suppress(OSError):
+                    part.unlink()
             if isinstance(size, AirbyteTracedException):
                 self._note_failure(path, str(size.message))
                 return None
-            if size is None:
-                return False
-            return AirbyteRecordMessageFileReference(
-                staging_file_url=str(target), source_file_relative_path=str(relative), file_size_bytes=size
-            )
+            return False
         self._note_failure(path, f"{path} broke off {ATTEMPTS} times.")
         return None
+
+    def _fetched(self, row: Row, part: Path, target: Path, relative: Path) -> Fetched:
+        with part.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        size, stated = part.stat().st_size, row.get("size")
+        os.replace(part, target)
+        if isinstance(stated, int) and size != stated:
+            self.backlog.left_out.collect(
+                f"{self.name}: these files have another size than Backlog states, also when fetched again: ",
+                self.download.format(**row),
+                ". They were taken as they are.",
+                f"{size} bytes, not {stated}",
+            )
+        return Fetched(
+            AirbyteRecordMessageFileReference(
+                staging_file_url=str(target), source_file_relative_path=str(relative), file_size_bytes=size
+            ),
+            {
+                "sha256": digest,
+                "bytes": size,
+                "fetchedAt": datetime.now(UTC).strftime(STAMP),
+                self.path_column: relative.as_posix(),
+            },
+        )
+
+    def _place_of(self, row: Row) -> tuple[Path, Path]:
+        """The folder of all files, and where in it that of the row goes."""
+        owner, number = self.folder.format(**row), row["id"]
+        folder = self.api_budget.files
+        if folder is None:
+            place = (safe_name(owner), safe_name(number), safe_name(row.get("name")))
+            return Path(get_files_directory()), Path(self.name, *place)
+        projects = selected_projects(self.requester, self.config, self.api_budget)
+        key = next((one.get("projectKey") for one in projects if one["id"] == row.get("projectId")), None)
+        if "dir" in row:
+            owner = str(row["dir"] or "").strip("/") or "-"
+        name = safe_name(f"{number}-{safe_name(row.get('name'))}")
+        return folder, Path(self.name, safe_name(key), safe_name(owner), name)
+
+    @property
+    def _folder_of_files(self) -> str:
+        if self.api_budget.files is not None:
+            return f"folder of the files, {self.api_budget.files}"
+        return f"staging directory for files, {get_files_directory()}"
 
     def _note_failure(self, path: str, reason: str) -> None:
         before = f"{self.name}: could not be fetched, and is tried again next time: "

@@ -10,6 +10,7 @@ from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.errors import RejectedRequest, warn_once
+from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.paging import (
     PAGE_SIZE,
     Fetch,
@@ -50,29 +51,30 @@ class PeopleRetriever(BacklogRetriever):
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """Every person or team once."""
-        for one in self.everyone():
+        for one in everyone(self.backlog, self.path):
             if self.members:
                 for member in one.get("members") or []:
                     yield under(dict(member), teamId=one["id"], teamName=one.get("name"))
             else:
                 yield one
 
-    def everyone(self) -> Iterator[Row]:
-        """The list of the space, or that of the projects when Backlog refuses the first."""
-        try:
-            if self.path == "teams":
-                yield from by_offset(lambda page: self.requester.get_json(self.path, page))
-                return
-            everyone = self.requester.get_json(self.path)
-            if everyone is None:
-                raise Unreadable
-            yield from rows_of(everyone)
-        except Unreadable:
-            found: dict[Any, Row] = {}
-            for project in selected_projects(self.requester, self.config, self.api_budget):
-                for one in rows_of(self.requester.get_json(f"projects/{project['id']}/{self.path}")):
-                    found.setdefault(one["id"], one)
-            yield from found.values()
+
+def everyone(backlog: Backlog, path: str) -> Iterator[Row]:
+    """The users or teams (`path`) of the space, or those of the projects when Backlog refuses the list of the space."""
+    try:
+        if path == "teams":
+            yield from by_offset(lambda page: backlog.get(path, page))
+            return
+        found = backlog.get(path)
+        if found is None:
+            raise Unreadable
+        yield from rows_of(found)
+    except Unreadable:
+        members: dict[Any, Row] = {}
+        for project in selected_projects(backlog.requester, backlog.config, backlog.space):
+            for one in rows_of(backlog.get(f"projects/{project['id']}/{path}")):
+                members.setdefault(one["id"], one)
+        yield from members.values()
 
 
 @dataclass
@@ -124,7 +126,7 @@ class StarRetriever(PeopleRetriever):
         """The new stars of all users."""
         last: dict[str, int] = dict(self.position(stream_slice).users or {})
         failures = Failures()
-        for user, stars in self.api_budget.ahead(lambda user: self.read(user, last), self.everyone()):
+        for user, stars in self.api_budget.ahead(lambda user: self.read(user, last), everyone(self.backlog, self.path)):
             if isinstance(stars, AirbyteTracedException):
                 failures.add(stars)
                 continue

@@ -13,6 +13,7 @@ from typing import Any
 from source_backlog.output import speak_utf8
 from source_backlog.sync.destinations import FORMS, Destination, destination_of
 from source_backlog.sync.errors import USAGE, SyncError, unforeseen
+from source_backlog.sync.files import PATHS, add_options, files_of
 from source_backlog.sync.first_words import all_streams, selected_streams, try_key
 from source_backlog.sync.holding import held
 from source_backlog.sync.progress import Progress
@@ -117,6 +118,8 @@ def _action(options: argparse.Namespace) -> Action:
         return _plan
     if options.archive:
         return _archive
+    if options.verify:
+        return _verify
     return _report if options.report else _sync
 
 
@@ -142,25 +145,55 @@ def _archive(options: argparse.Namespace, _: Progress) -> None:
     archive(_destination(options), options.archive, options.files)
 
 
+def _verify(options: argparse.Namespace, progress: Progress) -> None:
+    destination = _destination(options)
+    config = config_of(options.config, os.environ)
+    files = files_of(options)
+    try_key(config)
+    with held(destination) as connection:
+        progress.start(str(config["domain"]), destination.shown)
+        _silence_dlt()
+        from source_backlog.sync.verifying import verify
+
+        verify(config, options.config, destination, connection, files, options, progress)
+
+
 def _destination(options: argparse.Namespace) -> Destination:
     if options.to is None:
         raise SyncError("--to is missing: where to write to. `backlog-sync --help` shows its forms.", USAGE)
     return destination_of(options.to, options.dataset)
 
 
+def _silence_dlt() -> None:
+    """Before dlt is imported: nobody but Backlog and the destination is told of this run.
+
+    Its log is for those who know its code.
+    """
+    os.environ.update(RUNTIME__DLTHUB_TELEMETRY="false", RUNTIME__LOG_LEVEL="CRITICAL")
+
+
 def _sync(options: argparse.Namespace, progress: Progress) -> None:
     destination = _destination(options)
     config = config_of(options.config, os.environ)
-    streams = selected_streams(options.streams, options.all_streams)
+    files = files_of(options)
+    streams = [*selected_streams(options.streams, options.all_streams), *(PATHS if files else ())]
     try_key(config)
     with held(destination) as connection:
         progress.start(str(config["domain"]), destination.shown)
-        # Read by dlt when it is imported: nobody but Backlog and the destination is told of this run, and its log is
-        # for those who know its code.
-        os.environ.update(RUNTIME__DLTHUB_TELEMETRY="false", RUNTIME__LOG_LEVEL="CRITICAL")
+        _silence_dlt()
         from source_backlog.sync.loading import sync
 
-        sync(config, options.config, destination, connection, streams, options.full_refresh, options.check, progress)
+        sync(
+            config,
+            options.config,
+            destination,
+            connection,
+            streams,
+            options.full_refresh,
+            options.check,
+            progress,
+            files,
+        )
         if options.check:
             progress.last_word("The space answers the key, and the destination can be reached.")
 
@@ -199,7 +232,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="instead of a sync, write the tables of --to as pages that open in a browser; asks nothing of Backlog",
     )
-    parser.add_argument("--files", type=Path, metavar="DIR", help="with --archive: where downloaded files lie")
+    add_options(parser)
     parser.add_argument("--list-streams", action="store_true", help="print the names of the streams")
     parser.add_argument(
         "--version", action="version", version=f"backlog-sync {metadata.version('airbyte-source-backlog')}"

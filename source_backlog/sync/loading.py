@@ -19,6 +19,7 @@ from source_backlog.dlt import RAW_ID, Batch, Reading, Spool, Table, completed
 from source_backlog.embedded import Connector, Failure
 from source_backlog.sync.destinations import Destination
 from source_backlog.sync.errors import USAGE, SyncError, explained, raise_for
+from source_backlog.sync.files import Files
 from source_backlog.sync.progress import Progress
 from source_backlog.sync.stopping import raise_if_stopped
 
@@ -115,6 +116,15 @@ class Warehouse:
         with self.asking():
             found = {name: self._query("SELECT COUNT(*) FROM {}", name) for name in names}
         return {name: rows[0][0] if rows else None for name, rows in found.items()}
+
+    @property
+    def is_files(self) -> bool:
+        """Whether the tables are files, which cannot be asked."""
+        return self._destination.is_files
+
+    def select(self, name: str, columns: Sequence[str], where: str = "1 = 1") -> list[Any] | None:
+        """Some columns of the rows of a table; None where it is not there, or cannot be asked."""
+        return self._query(f"SELECT {', '.join(columns)} FROM {{}} WHERE {where}", name)
 
     def _rows(self, spool: Spool) -> Iterator[Any]:
         yield from spool.tables() if self._destination.takes_arrow else spool.rows()
@@ -235,20 +245,18 @@ def sync(
     afresh: bool,
     checking: bool,
     progress: Progress,
+    files: Files | None = None,
 ) -> None:
     """Read the streams `names` into `destination`, from their beginning if `afresh`; only try both if `checking`.
 
+    Files go into the folder of `files`.
+
     Raises `SyncError` with what the user has to know.
     """
-    connector = Connector(config, config_path, progress.log)
+    connector = Connector(config, config_path, progress.log, files.folder if files else None)
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
         folder = Path(temporary)
-        space = connector.introduce()
-        raise_for(connector.failures)
-        progress.phase("connecting")
-        warehouse = Warehouse(destination, connection, folder)
-        identity = {"space": {"key": space["spaceKey"], "domain": connector.config["domain"]}}
-        _same_space(warehouse.state.get("space"), identity["space"])
+        warehouse, identity = opened(connector, destination, connection, folder, progress)
         if checking:
             return
         if warehouse.is_of_an_older_version():
@@ -258,12 +266,30 @@ def sync(
             )
         tables = [Table(stream, afresh) for stream in connector.streams(names)]
         raise_for(connector.failures)
+        if files is not None:
+            files.prepare(warehouse, tables, progress)
         progress.phase("reading", names)
         run = Sync(connector, warehouse, tables, progress, afresh)
         run.run(folder, identity)
         warehouse.clear(names)
         progress.summary(warehouse.counts(names))
         raise_for(run.failures)
+
+
+def opened(
+    connector: Connector, destination: Destination, connection: Any, folder: Path, progress: Progress
+) -> tuple[Warehouse, dict[str, Any]]:
+    """The dataset, and what the state says of the space that it holds.
+
+    Raises `SyncError` when either does not answer, and when the dataset holds another space.
+    """
+    space = connector.introduce()
+    raise_for(connector.failures)
+    progress.phase("connecting")
+    warehouse = Warehouse(destination, connection, folder)
+    identity = {"space": {"key": space["spaceKey"], "domain": connector.config["domain"]}}
+    _same_space(warehouse.state.get("space"), identity["space"])
+    return warehouse, identity
 
 
 def _saving(state: Mapping[str, Any]) -> Iterator[Any]:

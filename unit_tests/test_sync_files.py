@@ -1,0 +1,99 @@
+"""`backlog-sync --files` without a database: options, what has vanished, and the state that fetches it again."""
+
+from __future__ import annotations
+
+import copy
+import io
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from integration_tests.harness import catalog_streams
+from source_backlog.changes.position import FilesPosition
+from source_backlog.sync import main
+from source_backlog.sync.errors import USAGE, SyncError
+from source_backlog.sync.files import Files, to_fetch_again
+from source_backlog.sync.progress import Progress
+
+pytest.importorskip("dlt", reason="dlt is not installed")
+
+STREAM = "issue_attachment_files"
+VALUES = {"issueid": 5, "id": 7, "projectid": 1, "issuekey": "WEB-5", "name": "図.png", "size": 3, "bytes": 3}
+VALUES |= {"path": f"{STREAM}/WEB/WEB-5/7-図.png", "sha256": "00", "createduser": '{"id": 2}'}
+STATE = {
+    "states": [{"partition": {"projectId": 1}, "cursor": {"activity": 9, "files": None, "recent": [], "missed": []}}]
+}
+
+
+def warehouse(values: dict[str, Any] | None = None, is_files: bool = False) -> Any:
+    """One that holds a row, or cannot be asked."""
+    row = {**VALUES, **(values or {})}
+
+    def select(_: str, columns: list[str], where: str) -> list[Any] | None:
+        return None if is_files else [tuple(row.get(name) for name in columns)]
+
+    return SimpleNamespace(select=select, is_files=is_files, state={"streams": {STREAM: copy.deepcopy(STATE)}})
+
+
+def table() -> Any:
+    from source_backlog.dlt import Table
+
+    return Table(catalog_streams()[STREAM])
+
+
+@pytest.mark.parametrize("arguments", [["--repair"], ["--files", "/dev/null/files"]])
+def test_options_that_cannot_be_used(
+    arguments: list[str], monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BACKLOG_DOMAIN", "example.backlog.jp")
+    monkeypatch.setenv("BACKLOG_API_KEY", "key")
+    assert main(["--to", "duckdb:///backlog.duckdb", *arguments]) == USAGE
+    assert "--files" in capsys.readouterr().err
+
+
+def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / VALUES["path"]
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"abc")
+    (path.parent / ".8.part").write_bytes(b"half")
+    held, errors = warehouse(), io.StringIO()
+    Files(tmp_path, repair=True).prepare(held, [table()], Progress(errors, io.StringIO()))
+    assert held.state["streams"][STREAM] == STATE
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    # Another size is another file.
+    path.write_bytes(b"ab")
+    Files(tmp_path, repair=True).prepare(held, [table()], Progress(errors, io.StringIO()))
+    assert held.state["streams"][STREAM] != STATE
+
+
+def test_what_has_vanished_is_fetched_again_from_what_the_table_says(tmp_path: Path) -> None:
+    held = warehouse()
+    Files(tmp_path).prepare(held, [table()], Progress(io.StringIO(), io.StringIO()))
+    assert held.state["streams"][STREAM] == STATE
+    Files(tmp_path, repair=True).prepare(held, [table()], Progress(io.StringIO(), io.StringIO()))
+    (entry,) = held.state["streams"][STREAM]["states"]
+    (row,) = FilesPosition.parse(entry["cursor"]).missed or ()
+    assert row == {
+        "issueId": 5, "id": 7, "projectId": 1, "issueKey": "WEB-5", "name": "図.png", "size": 3,
+        "createdUser": {"id": 2},
+    }  # fmt: skip
+    assert {name: value for name, value in entry["cursor"].items() if name != "missed"} == {
+        "activity": 9, "files": None, "recent": []
+    }  # fmt: skip
+
+
+def test_it_is_asked_for_once_and_not_where_nothing_is_known_of_the_project() -> None:
+    row = {"id": 7, "projectId": 1, "path": "a"}
+    once = to_fetch_again(STATE, STREAM, [row, row])
+    assert len(once["states"][0]["cursor"]["missed"]) == 1
+    assert to_fetch_again(STATE, STREAM, [{**row, "projectId": 2}]) == STATE
+    assert STATE["states"][0]["cursor"]["missed"] == []
+
+
+def test_tables_that_are_files_cannot_be_repaired(tmp_path: Path) -> None:
+    progress = Progress(io.StringIO(), io.StringIO())
+    Files(tmp_path).prepare(warehouse(is_files=True), [table()], progress)
+    with pytest.raises(SyncError, match="give --to a database"):
+        Files(tmp_path, repair=True).prepare(warehouse(is_files=True), [table()], progress)
