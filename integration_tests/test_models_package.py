@@ -41,7 +41,15 @@ def test_few_tables_old_columns_and_other_names(tmp_path: Path) -> None:
     )  # fmt: skip
     with duckdb.connect(str(file)) as connection:
         connection.execute("ALTER TABLE raw_backlog.issues RENAME TO tickets")
-    settings = "{backlog_schema: raw_backlog, backlog_issues_identifier: tickets, using_pull_requests: false}"
+        for table, days in (("tickets", 2), ("projects", 0)):
+            loaded = f"CAST(now() AS TIMESTAMP) - INTERVAL {days} DAY AS loaded_at"
+            connection.execute(
+                f"CREATE OR REPLACE TABLE raw_backlog.{table} AS SELECT *, {loaded} FROM raw_backlog.{table}"
+            )
+    settings = (
+        "{backlog_schema: raw_backlog, backlog_issues_identifier: tickets, using_pull_requests: false, "
+        "backlog_loaded_at_field: loaded_at}"
+    )
     statuses = tables.dbt(PACKAGE, tmp_path, "build", "--vars", settings, BACKLOG_DUCKDB=str(file))
     for table in ("activities", "deletions", "users", "versions", "sync_coverage"):
         assert f'there is no table "space"."raw_backlog"."{table}": what is made of it is empty.' in statuses[""]
@@ -58,6 +66,12 @@ def test_few_tables_old_columns_and_other_names(tmp_path: Path) -> None:
     assert [
         (i, str(due or ""), str(start or ""), f"{at:%Y-%m-%dT%H:%M:%SZ}") for i, due, start, at in found
     ] == expected
+    # By the column that was named: the other one is of now in both tables.
+    selected = ("--select", "source:backlog.issues", "source:backlog.projects")
+    fresh = tables.dbt(
+        PACKAGE, tmp_path, "source", "freshness", *selected, "--vars", settings, BACKLOG_DUCKDB=str(file)
+    )
+    assert (fresh["issues"], fresh["projects"]) == ("warn", "pass")
 
 
 class Case:
