@@ -132,3 +132,26 @@ def test_a_space_without_issues_says_so(tmp_path: Path) -> None:
     assert len(views(page)) == 1
     for text in ("課題がありません。", "Nothing is overdue.", "No hours were entered.", "No issue was closed."):
         assert text in page
+
+
+def test_what_the_syncs_have_read_is_shown_where_a_table_tells(quarter: tuple[str, Any], tmp_path: Path) -> None:
+    page, connection = quarter
+    assert "What the syncs have read" not in page
+    ((project,),) = connection.execute(
+        "SELECT project_id FROM analytics.project_enhanced WHERE project_key = 'SHOP'"
+    ).fetchall()
+    connection.execute(
+        "CREATE OR REPLACE TABLE analytics.coverage AS SELECT * FROM (VALUES "
+        f"('issues', {project}, 'SHOP', true, NULL, 0), ('wikis', {project}, 'SHOP', true, NULL, 7), "
+        f"('pull_requests', {project}, 'SHOP', false, 'feature_off', NULL), ('licence', 0, NULL, false, 'role', NULL)"
+        ") AS told (stream, project_id, project_key, is_complete, reason, missing)"
+    )
+    write(lambda query: connection.execute(query).fetchall(), tmp_path / "index.html")
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    everything, view = views(page)[0], shop(page)
+    assert "1 of 4 streams were read completely" in everything and "1 of 3 streams were read completely" in view
+    assert "the role of the key&#x27;s user" in everything and "the role of" not in view
+    (wikis,) = re.findall(r"<tr><td>SHOP</td><td>wikis</td>.*?</tr>", view)
+    assert wikis.endswith("<td class='number'>7</td></tr>") and "switched off" in view
+    # Nowhere else.
+    assert page.count("<h2>") == 6 * len(views(page)) + 2
