@@ -47,7 +47,7 @@ of_space as (
 -- Every project that an issue is known to have been in.
 places as (
     select issue_id, project_id from {{ ref('stg_backlog__issues') }}
-    union
+    {{ backlog.union_distinct() }}
     select issue_id, project_id from {{ ref('int_backlog__changes') }}
 ),
 
