@@ -221,7 +221,7 @@ def _synced(view: View, report: Report) -> str:
         f"{whole} of {synced.parts} streams were read completely.",
     )
     if not synced.gaps:
-        return section(title, how, nothing(("抜けはありません。", "Nothing is missing.")), report)
+        return section(title, how, nothing(("抜けはありません。", "Nothing is missing.")), report, wide=True)
     rows = "".join(
         f"<tr><td>{html.escape(gap.project or '–')}</td><td>{html.escape(gap.stream)}</td>"
         f"<td>{both(REASONS.get(gap.reason or '', (gap.reason or '–', gap.reason or '–')))}</td>"
@@ -232,7 +232,7 @@ def _synced(view: View, report: Report) -> str:
     more = f'<p class="stamp">{both((f"ほか {rest} 件", f"and {rest} more"))}</p>' if rest > 0 else ""
     head = row_of(("プロジェクト", "Project"), ("ストリーム", "Stream"), ("理由", "Reason"), ("不足行", "Missing"))
     table = f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>{more}'
-    return section(title, how, table, report)
+    return section(title, how, table, report, wide=True)
 
 
 def row_of(*names: Text, numbers: int = 1) -> str:
