@@ -293,6 +293,57 @@ def test_a_trimmed_feed_reads_all_as_before(emulator: Emulator) -> None:
     assert set(asked(reader.sync())) == {project.id for project in mine(emulator)}
 
 
+def test_a_deleted_status_is_an_activity_although_no_issue_has_a_new_stamp(emulator: Emulator) -> None:
+    space = emulator.space
+    project = mine(emulator)[0]
+    status = space.create_status(project, "確認待ち")
+    for issue in project.issues[:3]:
+        space.update_issue(issue, status=status)
+    reader = Reader(emulator, ["issues"])
+    reader.sync()
+    while project.id in asked(reader.sync()):
+        pass
+    space.delete_status(project, status, project.statuses[0])
+    assert project.id in asked(reader.sync())
+    assert not reader.wrong()
+
+
+def test_a_deleted_custom_field_costs_nothing_and_spoils_nothing(emulator: Emulator) -> None:
+    """Neither the feed nor a stamp tells of it: with the next change of an issue its values are gone."""
+    space = emulator.space
+    project = next(project for project in mine(emulator) if project.custom_fields and len(project.issues) > 1)
+    field = project.custom_fields[0]
+    reader = Reader(emulator, ["issues", "issue_custom_field_values", "custom_fields"])
+    reader.sync()
+    space.delete_custom_field(project, field)
+    reader.sync()
+    assert field.id not in {row["id"] for row in reader.destination.tables["custom_fields"].values()}
+    for issue in project.issues:
+        space.update_issue(issue, summary="概要")
+    result = reader.sync()
+    assert project.id in asked(result)
+    changed = [row for row in result.rows["issue_custom_field_values"] if row["projectId"] == project.id]
+    assert field.id not in {row["customFieldId"] for row in changed}
+    assert not differences(emulator, "issues", reader.destination.tables["issues"])
+
+
+def test_a_feed_that_is_refused_for_a_while_passes_nothing_over(emulator: Emulator) -> None:
+    """Without the feed nobody knows what is quiet: the sync fails, and the next one brings what it could not tell."""
+    space = emulator.space
+    reader = Reader(emulator, CORE)
+    reader.sync()
+    for project in mine(emulator):
+        space.update_issue(project.issues[0], summary="概要")
+        space.add_comment(project.issues[1], "コメント")
+    emulator.faults.add("/space/activities", status=403, times=None)
+    refused = reader.sync(fails=True)
+    assert refused.errors
+    assert any("space/activities" in error.trace.error.message for error in refused.errors if error.trace)
+    emulator.faults.clear()
+    reader.sync()
+    assert not reader.wrong()
+
+
 def test_a_stream_that_is_selected_later_reads_all(emulator: Emulator) -> None:
     reader = Reader(emulator, ["issues"])
     reader.sync()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
-from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus, SyncMode, Type
+from airbyte_cdk.models import AirbyteMessage, AirbyteStream, AirbyteStreamStatus, SyncMode, Type
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,13 @@ def emulator() -> Iterator[Emulator]:
         yield emulator
 
 
+@cache
+def discovered(options: tuple[tuple[str, Any], ...]) -> dict[str, AirbyteStream]:
+    """The streams by name, of which no space makes others with these options."""
+    config = {"domain": "127.0.0.1:9", "credentials": {"auth_type": "api_key", "api_key": "none"}, **dict(options)}
+    return {stream.name: stream for stream in SourceBacklog(config=config).discover(None, config).streams}
+
+
 class IntoSnowflake(Reader):
     """Syncs of some streams through the model of the destination, as Airbyte's platform would run them.
 
@@ -51,8 +59,7 @@ class IntoSnowflake(Reader):
 
     def __init__(self, emulator: Emulator, streams: Sequence[str], *, hard_delete: bool, **options: Any) -> None:
         super().__init__(emulator, streams, **options)
-        config = emulator.config(**options)
-        found = {stream.name: stream for stream in SourceBacklog(config=config).discover(None, config).streams}
+        found = discovered(tuple(sorted(options.items())))
         self.incremental = {name for name in streams if SyncMode.incremental in found[name].supported_sync_modes}
         self.snowflake = {
             name: Table(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from integration_tests.archive import shows_its_space
 from integration_tests.emulator import Emulator
 from integration_tests.warehouse import STREAMS, Command, change, compare, live_through, needs
 
@@ -51,7 +52,9 @@ def emulator() -> Iterator[Emulator]:
 
 def test_a_space_with_a_life_in_duckdb(file: Path, tmp_path: Path) -> None:
     with Emulator(seed=3, projects=2, issues=40) as emulator:
-        compared = live_through(Command(emulator, tmp_path, f"duckdb:///{file}"), rows_of(file))
+        command = Command(emulator, tmp_path, f"duckdb:///{file}")
+        compared = live_through(command, rows_of(file))
+        shows_its_space(command, tmp_path / "archive")
     assert set(compared) == set(STREAMS) - {"deletions"}
     left = "SELECT sum(estimated_size) FROM duckdb_tables() WHERE schema_name = 'main_staging' AND table_name[1] <> '_'"
     assert ask(file, left) in ([(0,)], [(None,)]), "rows were left in the staging tables"

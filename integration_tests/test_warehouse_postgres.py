@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from integration_tests.archive import shows_its_space
 from integration_tests.emulator import Emulator
 from integration_tests.warehouse import STREAMS, Command, live_through, needs
 
@@ -53,6 +54,7 @@ def test_a_space_with_a_life_in_postgresql(server: dict[str, Any], tmp_path: Pat
                 "GRANT SELECT ON backlog.project_users, backlog.issues TO analyst",
             ),
         )
+        shows_its_space(command, tmp_path / "archive")
     for table in ("project_users", "issues"):
         granted = query(server, f"SELECT has_table_privilege('analyst', 'backlog.{table}', 'SELECT') AS granted")
         assert granted == [{"granted": True}]

@@ -63,6 +63,14 @@ def test_the_standard_tests_pass_from_the_wheel(installed: tuple[Path, Path]) ->
     assert int(re.findall(r"(\d+) passed", output)[0]) > 10, output
 
 
+def test_what_pages_are_made_of_is_in_the_wheel(installed: tuple[Path, Path]) -> None:
+    _, site = installed
+    archive = ROOT / "source_backlog" / "archive"
+    files = [file for folder in ("templates", "assets") for file in (archive / folder).iterdir()]
+    assert len(files) > 8
+    assert all((site / file.relative_to(ROOT)).read_bytes() == file.read_bytes() for file in files)
+
+
 def test_the_command_line_of_the_cdk_tests_the_wheel(installed: tuple[Path, Path]) -> None:
     connector, site = installed
     program = str(Path(sys.executable).with_name("airbyte-cdk"))

@@ -15,7 +15,7 @@ import yaml
 
 from source_backlog import SourceBacklog
 from source_backlog.selection import SUGGESTED_STREAMS
-from source_backlog.sync import destinations, main
+from source_backlog.sync import archiving, destinations, main
 from source_backlog.sync.command import config_of
 from source_backlog.sync.destinations import destination_of
 from source_backlog.sync.errors import FAILED, USAGE, SyncError, explained
@@ -268,3 +268,29 @@ def test_a_terminal_gets_a_live_line_and_a_log_plain_lines(live: bool) -> None:
     assert "Requests: 5 read, 2 search" in shown
     assert "Skipped or worth knowing:\n  wikis: skipped WEB, because its wiki is switched off." in shown
     assert "\x1b" not in shown
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command says when it ends with a mistake of its user; it needs neither a key nor a config here."""
+    assert main(arguments) == USAGE
+    return capsys.readouterr().err.removeprefix("backlog-sync: ").strip()
+
+
+def test_an_archive_is_made_of_tables_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "archive"
+    for to in (f"file://{tmp_path}", "bigquery"):
+        said = refused(capsys, "--to", to, "--archive", str(folder))
+        assert said == "An archive is made of the tables in DuckDB or PostgreSQL; --to names something else."
+    said = refused(capsys, "--to", f"duckdb:///{tmp_path}/none.duckdb", "--archive", str(folder))
+    assert said == f"There is no file {tmp_path}/none.duckdb: run a sync first."
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_archive_without_its_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(archiving, "NEEDS", ("jinja2", "no_such_module"))
+    said = refused(capsys, "--to", f"duckdb:///{tmp_path}/none.duckdb", "--archive", str(tmp_path / "archive"))
+    assert said == (
+        "What writes an archive is not installed (no_such_module): pip install 'airbyte-source-backlog[archive]'"
+    )

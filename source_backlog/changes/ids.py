@@ -4,7 +4,7 @@ import copy
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 # The fields that `content.changes[]` gives by ids, as text; all others have names there too. Source:
 # https://developer.nulab.com/docs/backlog/api/2/get-recent-updates, and answers recorded in 2015 and 2017.
@@ -24,7 +24,7 @@ def as_id(value: Any) -> int | None:
     return number if _is_id(number) else None
 
 
-def _is_id(value: Any) -> bool:
+def _is_id(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < _TOO_LARGE
 
 

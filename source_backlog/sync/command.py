@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from source_backlog.output import speak_utf8
+from source_backlog.sync.archiving import archive
 from source_backlog.sync.destinations import FORMS, destination_of
 from source_backlog.sync.errors import USAGE, SyncError
 from source_backlog.sync.first_words import all_streams, selected_streams, try_key
@@ -112,6 +113,9 @@ def _sync(options: argparse.Namespace, progress: Progress) -> None:
     if options.to is None:
         raise SyncError("--to is missing: where to write to. `backlog-sync --help` shows its forms.", USAGE)
     destination = destination_of(options.to, options.dataset)
+    if options.archive is not None:
+        archive(destination, options.archive, options.files)
+        return
     config = config_of(options.config, os.environ)
     streams = selected_streams(options.streams, options.all_streams)
     try_key(config)
@@ -145,6 +149,13 @@ def _parser() -> argparse.ArgumentParser:
     selection.add_argument("--all-streams", action="store_true", help="read all streams except the contents of files")
     parser.add_argument("--full-refresh", action="store_true", help="read everything again, from the beginning")
     parser.add_argument("--check", action="store_true", help="only try the key and the destination")
+    parser.add_argument(
+        "--archive",
+        type=Path,
+        metavar="DIR",
+        help="instead of a sync, write the tables of --to as pages that open in a browser; asks nothing of Backlog",
+    )
+    parser.add_argument("--files", type=Path, metavar="DIR", help="with --archive: where downloaded files lie")
     parser.add_argument("--list-streams", action="store_true", help="print the names of the streams")
     parser.add_argument(
         "--version", action="version", version=f"backlog-sync {metadata.version('airbyte-source-backlog')}"
