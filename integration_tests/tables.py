@@ -10,7 +10,8 @@ import json
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,21 @@ def _copied(value: Any, kind: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
+@cache
+def parsed(project: Path, *options: str) -> Any:
+    """What dbt has read of a project: that takes as long as a build of small tables, and one is enough for all."""
+    from dbt.cli.main import dbtRunner
+
+    result = dbtRunner().invoke(["parse", *options])
+    assert result.success, result.exception
+    return result.result
+
+
 def dbt(project: Path, folder: Path, *arguments: str, **environment: str) -> dict[str, str]:
-    """Run dbt in this process; fails the test when dbt fails. Returns node -> status, and all lines under `""`."""
+    """Run dbt in this process; fails the test when dbt fails. Returns node -> status, and all lines under `""`.
+
+    The files of all runs with the same options have one name, since it is part of the names of the tables.
+    """
     from dbt.cli.main import dbtRunner
 
     lines: list[str] = []
@@ -139,10 +153,11 @@ def dbt(project: Path, folder: Path, *arguments: str, **environment: str) -> dic
             **environment,
         }
     )
+    options = ["--project-dir", str(project), "--profiles-dir", str(project), "--quiet", "--no-use-colors"]
+    settings = [each for name in ("--vars", "--target") for each in given(arguments, name)]
     try:
-        result = dbtRunner(callbacks=[note]).invoke(
-            [*arguments, "--project-dir", str(project), "--profiles-dir", str(project), "--quiet", "--no-use-colors"]
-        )
+        manifest = None if arguments[0] == "deps" else parsed(project, *options, *settings)
+        result = dbtRunner(manifest=manifest, callbacks=[note]).invoke([*arguments, *options])
     finally:
         os.environ.clear()
         os.environ.update(known)
@@ -150,3 +165,9 @@ def dbt(project: Path, folder: Path, *arguments: str, **environment: str) -> dic
     assert result.success, result.exception or output[-8000:]
     statuses = {each.node.name: str(each.status) for each in getattr(result.result, "results", [])}
     return {**statuses, "": output}
+
+
+def given(arguments: Sequence[str], name: str) -> Sequence[str]:
+    """An option with its value, if it is among the arguments."""
+    place = arguments.index(name) if name in arguments else len(arguments)
+    return arguments[place : place + 2]

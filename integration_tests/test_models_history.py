@@ -1,8 +1,12 @@
-"""`issue_field_history` and `issue_as_of` of the dbt package against the record of 1,000 random histories."""
+"""`issue_field_history` and `issue_as_of` of the dbt package against the record of random histories.
+
+By default 150; `HISTORIES=1000 pytest integration_tests/test_models_history.py` tries more, the first 150 among them.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import shutil
 from collections import Counter, defaultdict
@@ -23,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 PACKAGE = Path(__file__).parent.parent / "models"
 USER = Path(__file__).parent / "dbt_user"
-HISTORIES = 1000
+HISTORIES = int(os.environ.get("HISTORIES", "0")) or 150
 MOMENTS = 20
 # Column of `issue_as_of` -> field of the change log, column of the history.
 AS_OF = {
@@ -177,7 +181,7 @@ def test_every_field_of_every_issue_at_random_moments(built: Built) -> None:
                     if not right and not row.inferred:
                         wrong.append((issue, field, moment, recorded, row))
     assert not wrong, (len(wrong), wrong[:5])
-    assert seen["known"] > 1_000_000
+    assert seen["known"] > 1_000 * HISTORIES
     # What no table tells exactly is marked as such, and is rare.
     assert seen["inferred"] < seen.total() / 10 and seen["inferred and wrong"] < seen.total() / 50, seen
     assert 0 < seen["ambiguous"] < seen.total() / 100, seen
@@ -197,7 +201,7 @@ def test_issue_as_of_is_the_history_at_the_moment(built: Built) -> None:
             else:
                 assert str(found) == expected, (issue, field, moment, found, row)
             compared += 1
-    assert compared > 1_000_000
+    assert compared > 1_000 * HISTORIES
 
 
 def test_intervals_follow_each_other_from_the_creation_on(built: Built) -> None:
@@ -235,7 +239,7 @@ def test_who_made_a_change(built: Built) -> None:
         for row in built.lives.tables["issue_changelogs"].values()
         if row["field"] == "status" and not row["customFieldId"]
     ]
-    assert len(rows) > 4_000
+    assert len(rows) > 4 * HISTORIES
     for row in rows:
         moment = int(datetime.fromisoformat(row["created"]).timestamp())
         assert (row["issueId"], "status", moment, row["createdUserId"]) in begins

@@ -15,6 +15,7 @@ from integration_tests.emulator.limits import Limits
 from integration_tests.emulator.truth import truth
 from integration_tests.lives import STREAMS
 from integration_tests.warehouse import in_this_process, needs
+from source_backlog.report import write
 from source_backlog.sync import main, reporting
 
 needs("dbt-duckdb", "dbt-duckdb (the extra `report`) is not installed")
@@ -151,3 +152,26 @@ def test_what_there_is_no_page_of_is_a_sentence(
     monkeypatch.setitem(reporting.ADAPTERS, "duckdb", "dbt.adapters.of_another_world")
     assert "pip install 'airbyte-source-backlog[duckdb,report]'" in said()
     assert {each.name for each in tmp_path.iterdir()} == {"backlog.duckdb"}
+
+
+def test_what_the_syncs_have_read_is_shown_where_a_table_tells(quarter: tuple[str, Any], tmp_path: Path) -> None:
+    page, connection = quarter
+    assert "What the syncs have read" not in page
+    ((project,),) = connection.execute(
+        "SELECT project_id FROM main_report.project_enhanced WHERE project_key = 'SHOP'"
+    ).fetchall()
+    connection.execute(
+        "CREATE OR REPLACE TABLE main_report.coverage AS SELECT * FROM (VALUES "
+        f"('issues', {project}, 'SHOP', true, NULL, 0), ('wikis', {project}, 'SHOP', true, NULL, 7), "
+        f"('pull_requests', {project}, 'SHOP', false, 'feature_off', NULL), ('licence', 0, NULL, false, 'role', NULL)"
+        ") AS told (stream, project_id, project_key, is_complete, reason, missing)"
+    )
+    write(lambda query: connection.execute(query).fetchall(), tmp_path / "index.html", schema="main_report")
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    everything, view = views(page)[0], shop(page)
+    assert "1 of 4 streams were read completely" in everything and "1 of 3 streams were read completely" in view
+    assert "the role of the key&#x27;s user" in everything and "the role of" not in view
+    (wikis,) = re.findall(r"<tr><td>SHOP</td><td>wikis</td>.*?</tr>", view)
+    assert wikis.endswith("<td class='number'>7</td></tr>") and "switched off" in view
+    # Nowhere else.
+    assert page.count("<h2>") == 6 * len(views(page)) + 2

@@ -16,3 +16,12 @@
     )
     {% endif %}
 {% endmacro %}
+
+{#- A number made of some columns of a row. -#}
+{% macro digest_of(columns) -%}
+    {%- set texts = [] -%}
+    {%- for column in columns -%}
+        {%- do texts.append("coalesce(cast(" ~ column ~ " as " ~ dbt.type_string() ~ "), '')") -%}
+    {%- endfor -%}
+    {{ backlog.digest(texts | join(" || '|' || ")) }}
+{%- endmacro %}

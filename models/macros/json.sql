@@ -40,3 +40,8 @@
 {% macro postgres__json_itself(value) %}({{ value }} #>> '{{ "{}" }}'){% endmacro %}
 {% macro snowflake__json_itself(value) %}cast({{ value }} as varchar){% endmacro %}
 {% macro bigquery__json_itself(value) %}json_value({{ value }}){% endmacro %}
+
+{#- A JSON value as it is written. -#}
+{% macro json_as_text(value) %}{{ return(adapter.dispatch('json_as_text', 'backlog')(value)) }}{% endmacro %}
+{% macro default__json_as_text(value) %}cast({{ value }} as {{ dbt.type_string() }}){% endmacro %}
+{% macro bigquery__json_as_text(value) %}to_json_string({{ value }}){% endmacro %}

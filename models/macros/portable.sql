@@ -86,3 +86,8 @@
 {% macro exact(number) %}cast(round(cast({{ number }} as {{ backlog.type_exact() }}), 9) as {{ backlog.type_double() }}){% endmacro %}
 
 {% macro exact_sum(number) %}cast(round(sum(cast({{ number }} as {{ backlog.type_exact() }})), 9) as {{ backlog.type_double() }}){% endmacro %}
+
+{#- The rows of two queries, each once. -#}
+{% macro union_distinct() %}{{ return(adapter.dispatch('union_distinct', 'backlog')()) }}{% endmacro %}
+{% macro default__union_distinct() %}union{% endmacro %}
+{% macro bigquery__union_distinct() %}union distinct{% endmacro %}

@@ -50,6 +50,27 @@ class Late:
 
 
 @dataclass
+class Gap:
+    """A stream of which a sync has not read everything, or whose table lacks rows."""
+
+    project: str | None
+    """None for what belongs to the space."""
+    stream: str
+    reason: str | None
+    missing: int | None
+    """How many rows are missing; None where Backlog counts nothing."""
+
+
+@dataclass
+class Synced:
+    """What the syncs have read, of the streams of a project or of all."""
+
+    parts: int = 0
+    """Streams, each in each project."""
+    gaps: list[Gap] = field(default_factory=list)
+
+
+@dataclass
 class View:
     """Everything that one choice of the filter shows."""
 
@@ -64,6 +85,7 @@ class View:
     late_in_all: int = 0
     coverage: list[tuple[str, int, int, float]] = field(default_factory=list)
     """Project, issues, values of their history, share of these that is known exactly."""
+    synced: Synced = field(default_factory=Synced)
 
 
 @dataclass
@@ -84,7 +106,7 @@ def read(ask: Ask, schema: str, projects: int) -> Report:
     )[:projects]
     everything = View("", "")
     views = {int(project): View(str(key), str(name)) for project, key, name in chosen}
-    for fill in (_burndowns, _flow, _lead_times, _hours, _overdue, _coverage):
+    for fill in (_burndowns, _flow, _lead_times, _hours, _overdue, _coverage, _synced):
         fill(ask, schema, today, views, everything)
     return Report(as_of, today, [everything, *views.values()])
 
@@ -205,6 +227,25 @@ def _coverage(ask: Ask, schema: str, today: date, views: Views, everything: View
             view.coverage.append(row)
             everything.coverage.append(row)
     everything.coverage.sort(key=lambda row: -row[1])
+
+
+def _synced(ask: Ask, schema: str, today: date, views: Views, everything: View) -> None:
+    """Only where the stream `sync_coverage` was synced and its model is switched on."""
+    columns = ask(
+        "SELECT lower(column_name) FROM information_schema.columns "
+        f"WHERE lower(table_schema) = '{schema.lower()}' AND lower(table_name) = 'coverage'"
+    )
+    if not {"stream", "project_id", "project_key", "is_complete", "reason", "missing"} <= {name for (name,) in columns}:
+        return
+    for project, key, stream, complete, reason, missing in ask(
+        f"SELECT project_id, project_key, stream, is_complete, reason, missing FROM {schema}.coverage "
+        "ORDER BY project_key, stream"
+    ):
+        for view in _of(views, everything, project):
+            view.synced.parts += 1
+            if not complete or missing:
+                number = None if missing is None else int(missing)
+                view.synced.gaps.append(Gap(key and str(key), str(stream), reason and str(reason), number))
 
 
 def _of(views: Views, everything: View, project: Any) -> list[View]:

@@ -82,7 +82,7 @@ def drawn(draw: Callable[[charts.Size], str], sizes: Sequence[charts.Size] = cha
 
 def sections(view: View, report: Report) -> str:
     """All sections of a choice of the filter."""
-    parts = (_burndown, _flow, _lead_times, _hours, _coverage, _overdue)
+    parts = (_burndown, _flow, _lead_times, _hours, _coverage, _synced, _overdue)
     return "".join(part(view, report) for part in parts)
 
 
@@ -197,6 +197,42 @@ def _coverage(view: View, report: Report) -> str:
     return section(
         title, how, f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>', report
     )
+
+
+REASONS: dict[str, Text] = {
+    "role": ("権限がない", "the role of the key's user"),
+    "plan": ("プランにない", "not in the plan"),
+    "feature_off": ("機能が無効", "switched off"),
+    "refused": ("拒否された", "refused"),
+    "failed": ("読み取りに失敗", "failed"),
+    "not_selected_project": ("対象外のプロジェクト", "a project that is not selected"),
+}
+
+
+def _synced(view: View, report: Report) -> str:
+    """Left out where no table tells."""
+    synced = view.synced
+    if not synced.parts:
+        return ""
+    title = "同期の範囲", "What the syncs have read"
+    whole = synced.parts - len(synced.gaps)
+    how = (
+        f"ストリーム {synced.parts} 件のうち {whole} 件は、すべて読み取られています。",
+        f"{whole} of {synced.parts} streams were read completely.",
+    )
+    if not synced.gaps:
+        return section(title, how, nothing(("抜けはありません。", "Nothing is missing.")), report, wide=True)
+    rows = "".join(
+        f"<tr><td>{html.escape(gap.project or '–')}</td><td>{html.escape(gap.stream)}</td>"
+        f"<td>{both(REASONS.get(gap.reason or '', (gap.reason or '–', gap.reason or '–')))}</td>"
+        f"<td class='number'>{'–' if gap.missing is None else f'{gap.missing:,}'}</td></tr>"
+        for gap in synced.gaps[:OVERDUE]
+    )
+    rest = len(synced.gaps) - OVERDUE
+    more = f'<p class="stamp">{both((f"ほか {rest} 件", f"and {rest} more"))}</p>' if rest > 0 else ""
+    head = row_of(("プロジェクト", "Project"), ("ストリーム", "Stream"), ("理由", "Reason"), ("不足行", "Missing"))
+    table = f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>{more}'
+    return section(title, how, table, report, wide=True)
 
 
 def row_of(*names: Text, numbers: int = 1) -> str:

@@ -45,7 +45,7 @@ td:first-child,td.number{white-space:nowrap}
 @media(max-width:600px){
 header{padding:10px 14px}form{margin-left:0}main{padding:10px;gap:10px}section{padding:12px}
 svg.wide{display:none}svg.narrow{display:block}
-table{font-size:13px}td:nth-child(4):not(.number),th:nth-child(4){white-space:nowrap}
+table{font-size:13px}th,td{padding-right:7px}th{white-space:normal}td:nth-child(4):not(.number),th:nth-child(4){white-space:nowrap}
 }
 @media print{header form{display:none}section{break-inside:avoid}}
 """

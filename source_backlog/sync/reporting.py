@@ -21,6 +21,17 @@ from source_backlog.sync.progress import Progress
 
 # Without the first there is no space; the others, of which the last is the past, are not there before a row has come.
 TABLES = ("projects", "statuses", "issues", "issue_changelogs")
+# The models that the page shows, with all that they are made of.
+SHOWN = [
+    "burndown",
+    "coverage",
+    "flow",
+    "hours_monthly",
+    "lead_times",
+    "milestone_enhanced",
+    "overdue",
+    "project_enhanced",
+]
 DBT = "from dbt.cli.main import cli; cli()"
 # The modules of dbt for a destination.
 ADAPTERS = {"duckdb": "dbt.adapters.duckdb", "postgres": "dbt.adapters.postgres"}
@@ -122,9 +133,10 @@ def _build(destination: Destination, schema: str) -> None:
         Path(temporary, "profiles.yml").write_text(json.dumps({"backlog": profile}), encoding="utf-8")
         variables = json.dumps({"backlog_schema": destination.dataset})
         options = ["--no-use-colors", "--quiet", "--no-version-check", "--no-partial-parse"]
+        selected = ["--select", *(f"+{model}" for model in SHOWN)]
         folders = ["--project-dir", str(package()), "--profiles-dir", temporary]
         built = subprocess.run(
-            [sys.executable, "-c", DBT, *options, "run", *folders, "--vars", variables],
+            [sys.executable, "-c", DBT, *options, "run", *folders, "--vars", variables, *selected],
             cwd=temporary,
             env=os.environ
             | {

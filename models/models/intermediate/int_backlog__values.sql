@@ -6,7 +6,7 @@ with texts as (
         old_text as text
     from {{ ref('int_backlog__raw_changes') }}
     where old_text is not null
-    union
+    {{ backlog.union_distinct() }}
     select
         field_key,
         {{ backlog.scope_of('field_key', 'project_id', 'custom_field_id') }} as scope_id,

@@ -465,7 +465,7 @@ doubts as (
     select places.issue_id, removals.field_key, removals.removed_at, removals.made_at
     from (
         select issue_id, project_id, created_at from issues
-        union
+        {{ backlog.union_distinct() }}
         select changes.issue_id, changes.project_id, issues.created_at
         from changes
         inner join issues on issues.issue_id = changes.issue_id

@@ -1,11 +1,15 @@
 -- Every change of the actual hours of an issue, with what was entered while it was created, where it was then.
 with entries as (
-    select
-        *,
-        coalesce(value_number, 0) as hours_after,
-        coalesce(lag(value_number) over (partition by issue_id order by sequence), 0) as hours_before
-    from {{ ref('issue_field_history') }}
-    where field_key = 'actualHours'
+    select *
+    from (
+        select
+            *,
+            coalesce(value_number, 0) as hours_after,
+            coalesce(lag(value_number) over (partition by issue_id order by sequence), 0) as hours_before
+        from {{ ref('issue_field_history') }}
+        where field_key = 'actualHours'
+    ) as values_of_then
+    where hours_after <> hours_before
 ),
 
 -- Where an issue was at the end of a second; also of the one in which it was deleted.
@@ -16,7 +20,11 @@ contexts as (
         value,
         value_id,
         valid_from,
-        case when lead(sequence) over (partition by issue_id, field_key order by sequence) is not null then valid_to end as valid_to
+        -- Without a null, of which some databases make a comparison of each row with each.
+        case
+            when lead(sequence) over (partition by issue_id, field_key order by sequence) is not null then valid_to
+            else cast('9999-12-31' as {{ backlog.type_moment() }})
+        end as valid_to
     from {{ ref('issue_field_history') }}
     where field_key in ('issueKey', 'component')
 )
@@ -42,10 +50,9 @@ left join contexts as places
     on places.issue_id = entries.issue_id
     and places.field_key = 'issueKey'
     and places.valid_from <= entries.valid_from
-    and (places.valid_to > entries.valid_from or places.valid_to is null)
+    and places.valid_to > entries.valid_from
 left join contexts as categories
     on categories.issue_id = entries.issue_id
     and categories.field_key = 'component'
     and categories.valid_from <= entries.valid_from
-    and (categories.valid_to > entries.valid_from or categories.valid_to is null)
-where entries.hours_after <> entries.hours_before
+    and categories.valid_to > entries.valid_from
