@@ -114,13 +114,13 @@ Action = Callable[[argparse.Namespace, Progress], None]
 
 
 def _action(options: argparse.Namespace) -> Action:
-    if options.plan:
-        return _plan
-    if options.archive:
-        return _archive
-    if options.verify:
-        return _verify
-    return _report if options.report else _sync
+    chosen = (
+        (options.plan, _plan),
+        (options.report, _report),
+        (options.archive, _archive),
+        (options.verify, _verify),
+    )
+    return next((action for option, action in chosen if option), _sync)
 
 
 def _plan(options: argparse.Namespace, progress: Progress) -> None:
