@@ -46,6 +46,14 @@ OPEN_ISSUES = """
     ORDER BY project, open_issues DESC, assignee
 """
 
+# What Backlog counts, and what was not read to its end.
+COVERED = """
+    SELECT coalesce(projectkey, '(space)') AS project, stream, rows, total, complete, reason
+    FROM sync_coverage
+    WHERE total IS NOT NULL OR NOT complete
+    ORDER BY projectid, stream
+"""
+
 
 def main() -> None:
     """Run the demo; exits with the status of a sync that fails."""
@@ -63,6 +71,10 @@ def main() -> None:
 
         title("The first sync reads all of it")
         first = sync(config, emulator, "--all-streams")
+
+        title("What it has covered: rows, and what Backlog counts")
+        with duckdb.connect(str(DATABASE), read_only=True) as connection:
+            connection.sql(COVERED).show(max_rows=60)
 
         title("Somebody works in Backlog")
         space.advance(2 * HOUR)

@@ -13,7 +13,7 @@ from integration_tests.emulator.generator import generate
 from integration_tests.harness import sync
 from integration_tests.warehouse import needs
 
-needs("dbt-duckdb", "dbt-duckdb (the extra `demo`) is not installed")
+needs("dbt-duckdb", "dbt-duckdb (the extra `report`) is not installed")
 duckdb = pytest.importorskip("duckdb")
 
 pytestmark = pytest.mark.slow
