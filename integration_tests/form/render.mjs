@@ -37,7 +37,7 @@ const submit = () => page.getByRole("button", { name: "Set up source" }).click()
 
 await field("Space Domain").fill("my space");
 await field("Start Date").fill("yesterday");
-await field("Number of Workers").fill("1");
+await field("Number of Workers").fill("0");
 await submit();
 const errors = await page.locator(".error").allTextContents();
 await page.screenshot({ path: join(folder, "form-errors.png"), fullPage: true });
