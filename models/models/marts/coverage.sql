@@ -1,7 +1,10 @@
 -- What the last sync has read of each stream and project, and whether the tables hold what Backlog counted then.
 -- Empty where `sync_coverage` was not synced. What may be compared, and why so, is in DECISIONLOG.md.
 {{ config(enabled=var('using_coverage', true)) }}
-{%- set families = {'issues': 'issue', 'wikis': 'wiki', 'documents': 'document', 'pull_requests': 'pull_request'} %}
+{%- set families = {'issues': 'issue'} %}
+{%- for stream in ('wikis', 'documents', 'pull_requests') if var('using_' ~ stream, true) %}
+    {%- do families.update({stream: stream[:-1]}) %}
+{%- endfor %}
 with told as (
     {{ backlog.read_source('sync_coverage', [
         ['stream', 'text'],
