@@ -86,7 +86,7 @@ def test_a_backup_of_files_survives_kills_and_is_repaired(tmp_path: Path) -> Non
         half = folder / "issue_attachment_files" / ".1.part"
         half.parent.mkdir(parents=True, exist_ok=True)
         half.write_bytes(b"half")
-        assert command.start(*files, kill="merge").wait() == -9
+        assert command.start(*files, at="merge").wait() == -9
         command.run(*files)
         check(emulator, file, folder)
         names = {row["path"].rpartition("-")[2] for row in rows(file).values()}

@@ -95,7 +95,9 @@ def test_after_a_kill_nothing_is_asked_again_that_a_sibling_has_covered(
     emulator.clear_requests()
     reader.sync()
     counts = asked(emulator, pattern)
-    assert set(counts.values()) == {1}, "no sibling asks for what another has asked for"
+    # Near the end nothing may be left to ask for.
+    assert set(counts.values()) <= {1}, "no sibling asks for what another has asked for"
+    assert counts or part > 0.5
     assert len(counts) <= (1 - part) * everything + 0.15 * everything + 4
     for stream in streams:
         assert rows_by_key(stream, emulator.truth(stream)) <= reader.tables[stream].keys()
