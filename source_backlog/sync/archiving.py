@@ -9,7 +9,7 @@ from typing import Any
 
 from source_backlog.sync.destinations import Destination
 from source_backlog.sync.errors import USAGE, SyncError, explained
-from source_backlog.sync.holding import CONNECT_SECONDS
+from source_backlog.sync.holding import postgres_connection
 
 NEEDS = ("jinja2", "markdown_it", "nh3")
 
@@ -79,16 +79,6 @@ def _reading(destination: Destination) -> Iterator[Any]:
 
 
 def _postgres(destination: Destination) -> Any:
-    import psycopg2
-
-    settings = destination.settings
-    connection = psycopg2.connect(
-        host=settings["host"],
-        port=settings["port"],
-        dbname=settings["database"],
-        user=settings["username"],
-        password=settings["password"],
-        connect_timeout=CONNECT_SECONDS,
-    )
-    connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+    connection = postgres_connection(destination)
+    connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
     return connection
