@@ -6,7 +6,7 @@ import json
 import random
 import re
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +54,9 @@ class Verification:
         self._backlog, self._warehouse, self._files = backlog, warehouse, files
         self._tables = {table.name: table for table in tables}
         self._deleted = self._deletions()
+        self._moments: dict[tuple[str, Any], list[str]] = defaultdict(list)
+        for (entity, _), row in self._deleted.items():
+            self._moments[entity, row["projectId"]].append(row["deletedAt"] or "")
         self.report: dict[str, Any] = {"verifiedAt": datetime.now(UTC).strftime(STAMP)}
 
     def run(self, sample: int, seed: int) -> dict[str, Any]:
@@ -173,12 +176,7 @@ class Verification:
         return found
 
     def _deleted_since(self, stream: str, project_id: Any, moment: str | None) -> int:
-        return sum(
-            entity == ENTITIES[stream]
-            and row["projectId"] == project_id
-            and (row["deletedAt"] or "") >= (moment or "~")
-            for (entity, _), row in self._deleted.items()
-        )
+        return sum(deleted >= (moment or "~") for deleted in self._moments[ENTITIES[stream], project_id])
 
     def _live(self, stream: str) -> Iterator[tuple[str, Any]]:
         # Id and project of each row whose object was not deleted, or has changed after that.
@@ -274,7 +272,8 @@ def verify(
             raise SyncError("There are no tables of backlog-sync in this dataset. Check --to and --dataset.", USAGE)
         seed = random.randrange(10**6) if options.seed is None else options.seed
         try:
-            report = Verification(connector.backlog(), warehouse, tables, files).run(options.sample, seed)
+            with warehouse.asking():
+                report = Verification(connector.backlog(), warehouse, tables, files).run(options.sample, seed)
         except AirbyteTracedException as error:
             mendable = error.failure_type == FailureType.config_error
             raise SyncError(str(error.message), USAGE if mendable else FAILED) from error
