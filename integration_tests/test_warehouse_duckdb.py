@@ -130,6 +130,20 @@ def test_a_plan_is_within_a_tenth_of_what_the_command_then_sends(
     assert not list(command.temporary.iterdir())
 
 
+@pytest.mark.parametrize(("user", "refused"), [("administrator", False), ("viewer", True)])
+def test_a_plan_says_what_the_user_cannot_read(
+    emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], user: str, refused: bool
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(emulator.config(user=user)), encoding="utf-8")
+    with in_this_process():
+        assert main(["--plan", "--config", str(config), "--streams", "issues,webhooks"]) == 0
+    said = capsys.readouterr().out
+    assert ("webhooks: it takes an administrator" in said) is refused
+    # Of what was not asked for nothing is said.
+    assert "teams" not in said
+
+
 def test_a_plan_that_cannot_be_made_is_a_sentence(
     emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

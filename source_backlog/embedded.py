@@ -135,10 +135,14 @@ class Connector:
         return {}
 
     def plan(self, names: Collection[str], also: int = 0) -> list[str]:
-        """What `introduce` and a sync of the named streams will cost, in sentences; `also`: reads besides."""
+        """What of the named streams the user cannot read, and what `introduce` and a sync of them will cost.
+
+        In sentences; `also`: reads besides.
+        """
         with self._heard(), self._failing():
             self._source.introduce()
-            return list(lines(self._source.planned(names, INTRODUCTION + also)))
+            costs = lines(self._source.planned(names, INTRODUCTION + also))
+            return [*self._source.refused(names), *costs]
         return []
 
     def backlog(self) -> Backlog:

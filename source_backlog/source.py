@@ -87,6 +87,7 @@ class SourceBacklog(YamlDeclarativeSource):
         self._covering: AbstractStream | None = None
         self._checking = False
         self._discovering = False
+        self._role: int | None = None
         self.files: Path | None = None
         self.space = Space()
 
@@ -335,9 +336,14 @@ class SourceBacklog(YamlDeclarativeSource):
             f"The key belongs to {me.get('name')} (role {ROLES.get(role or 0, role)}) in the space "
             f"{space['spaceKey']}; {of_the_projects(*seen_and_selected(self.space))}"
         )
+        self._role = role
         for line in not_for(role, self.resolved_manifest["streams"]):
             LOGGER.info(line)
         return space
+
+    def refused(self, names: Collection[str]) -> Iterator[str]:
+        """What the user of the key cannot read of the named streams, a line per right; known after `introduce`."""
+        return not_for(self._role, (one for one in self.resolved_manifest["streams"] if one["name"] in names))
 
     def planned(self, names: Collection[str], also: int = 0) -> Plan:
         """What a sync of the named streams will cost, with `also` so many reads around it; asked after `introduce`.
@@ -431,6 +437,8 @@ def not_for(role: int | None, streams: Iterable[dict[str, Any]]) -> Iterator[str
     for right in dict.fromkeys(RIGHTS.values()):
         if right is not CONTENTS or role in (MAY_ONLY_ADD_ISSUES, MAY_ONLY_VIEW_ISSUES):
             names = {name for endpoint in RIGHTS if RIGHTS[endpoint] is right for name in readers.get(endpoint, ())}
+            if not names:
+                continue
             without = right.instead or "Without it, what Backlog refuses is left out."
             yield f"{', '.join(sorted(names))}: it takes {right.takes}. {without}"
 
