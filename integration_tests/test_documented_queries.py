@@ -1,14 +1,18 @@
 """The SQL of docs/deletes-and-history.md and docs/streams.md, run on rows that the connector read from the emulator.
 
-In DuckDB; the Snowflake statements are translated to DuckDB by sqlglot, which knows both dialects but is neither.
+In DuckDB and PostgreSQL; the Snowflake statements are translated to DuckDB by sqlglot, which knows both dialects but is
+neither.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +36,9 @@ STREAMS = [
     "statuses",
 ]
 CLOSED = 4
-DIALECTS = ["DuckDB", "Snowflake"]
+DIALECTS = ["DuckDB", "PostgreSQL", "Snowflake"]
 TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "string": "VARCHAR"}
+IN_POSTGRESQL = {"DOUBLE": "DOUBLE PRECISION", "JSON": "JSONB"}
 
 Blocks = dict[str, list[str]]
 
@@ -153,40 +158,78 @@ def from_snowflake(sql: str) -> list[str]:
 
 
 class Database:
-    """DuckDB with the tables and the views of the page; takes the SQL of one dialect."""
+    """DuckDB or PostgreSQL with the tables and the views of the page; takes the SQL of one dialect."""
 
-    def __init__(self, dialect: str) -> None:
+    def __init__(self, dialect: str, connection: Any) -> None:
         self.dialect = dialect
-        self._connection = duckdb.connect()
+        self._connection = connection
 
     def run(self, sql: str, values: list[Any] | None = None) -> list[dict[str, Any]]:
         """The rows of the last of the statements, as column -> value."""
         for statement in from_snowflake(sql) if self.dialect == "Snowflake" else [sql]:
-            result = self._connection.execute(statement, values)
+            result = self._execute(statement, values)
         columns = [column[0] for column in result.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+        rows = result.fetchall() if columns else []
+        return [
+            {
+                name: float(value) if isinstance(value, Decimal) else value
+                for name, value in zip(columns, row, strict=True)
+            }
+            for row in rows
+        ]
+
+    def _execute(self, sql: str, values: list[Any] | None = None) -> Any:
+        if self.dialect != "PostgreSQL":
+            return self._connection.execute(sql, values)
+        cursor = self._connection.cursor()
+        cursor.execute(sql.replace("?", "%s") if values is not None else sql, values)
+        return cursor
 
     def load(self, stream: str, rows: list[Row]) -> None:
         """A table as a deduplicating destination holds it: the columns of the schema, one row per primary key."""
         described = catalog_streams()[stream]
         columns = {name: column_type(schema) for name, schema in described.json_schema["properties"].items()}
         columns["_airbyte_extracted_at"] = "TIMESTAMP"
-        declared = ", ".join(f'"{name.lower()}" {kind}' for name, kind in columns.items())
-        self._connection.execute(f"CREATE TABLE {stream} ({declared})")
+        own = IN_POSTGRESQL if self.dialect == "PostgreSQL" else {}
+        declared = ", ".join(f'"{name.lower()}" {own.get(kind, kind)}' for name, kind in columns.items())
+        self._execute(f"CREATE TABLE {stream} ({declared})")
         keys = [path[0] for path in described.source_defined_primary_key or []]
         for row in {tuple(row.get(key) for key in keys): row for row in rows}.values():
             values = [
                 json.dumps(row[name]) if kind == "JSON" and row.get(name) is not None else row.get(name)
                 for name, kind in columns.items()
             ]
-            self._connection.execute(f"INSERT INTO {stream} VALUES ({', '.join('?' * len(values))})", values)
+            self._execute(f"INSERT INTO {stream} VALUES ({', '.join('?' * len(values))})", values)
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Callable[[str], Database]]:
+    """A function that gives an empty database for a dialect."""
+    with contextlib.ExitStack() as held:
+        server: dict[str, Any] = {}
+
+        def empty(dialect: str) -> Database:
+            if dialect != "PostgreSQL":
+                return Database(dialect, duckdb.connect())
+            psycopg2 = pytest.importorskip("psycopg2")
+            from integration_tests.postgresql import postgresql
+
+            if not server:
+                server.update(held.enter_context(postgresql()))
+            connection = held.enter_context(contextlib.closing(psycopg2.connect(**server)))
+            connection.autocommit = True
+            # What it makes is its own, and gone with the connection.
+            connection.cursor().execute("SET search_path TO pg_temp")
+            return Database(dialect, connection)
+
+        yield empty
 
 
 @pytest.fixture(scope="module", params=DIALECTS)
-def database(request: pytest.FixtureRequest, past_and_rows: Any) -> Any:
+def database(request: pytest.FixtureRequest, past_and_rows: Any, opened: Callable[[str], Database]) -> Any:
     """The tables, with the views of the page in one of the dialects on top."""
     past, rows = past_and_rows
-    database = Database(request.param)
+    database = opened(request.param)
     for stream in STREAMS:
         database.load(stream, rows[stream])
     for sql in blocks(PAGE)["Views to start from"]:
@@ -318,7 +361,9 @@ def test_both_spellings_of_no_value_count_as_none(database: Database, past_and_r
 
 @pytest.mark.parametrize("named", [True, False], ids=["named by the activity", "not named"])
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_deleted_comments_of_documents_are_left_out(dialect: str, named: bool) -> None:
+def test_deleted_comments_of_documents_are_left_out(
+    dialect: str, named: bool, opened: Callable[[str], Database]
+) -> None:
     streams = ["activities", "document_comments"]
     with Emulator(seed=3, projects=1, issues=8, quirks={"document_comment_deletion_ids": named}) as emulator:
         space = emulator.space
@@ -346,7 +391,7 @@ def test_deleted_comments_of_documents_are_left_out(dialect: str, named: bool) -
         space.delete_document_comment(only)
         load(state)
         left = {row["id"] for row in emulator.truth("document_comments")}
-    database = Database(dialect)
+    database = opened(dialect)
     for stream in streams:
         database.load(stream, loaded[stream])
     (sql,) = (sql for sql in blocks(PAGE)["Comments of documents"] if sql.startswith(f"-- {dialect}\n"))
@@ -355,7 +400,9 @@ def test_deleted_comments_of_documents_are_left_out(dialect: str, named: bool) -
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_ids_that_change_logs_were_loaded_without_come_from_the_feed(dialect: str) -> None:
+def test_ids_that_change_logs_were_loaded_without_come_from_the_feed(
+    dialect: str, opened: Callable[[str], Database]
+) -> None:
     """A row per changed status and resolution, with what the feed tells; of a bulk update that is the new one."""
     with Emulator(seed=3, projects=2, issues=60) as emulator:
         logs = sync(emulator, ["issue_changelogs"]).rows["issue_changelogs"]
@@ -366,7 +413,7 @@ def test_ids_that_change_logs_were_loaded_without_come_from_the_feed(dialect: st
             if row["field"] in ("status", "resolution")
         }
     assert not [row for row in logs if row.get("newId") or row.get("originalId")]
-    database = Database(dialect)
+    database = opened(dialect)
     database.load("issue_changelogs", logs)
     database.load("activity_changes", changes)
     (sql,) = blocks(PAGE)["Names and ids"]
