@@ -10,11 +10,13 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
 
 from integration_tests import tables
 from integration_tests.emulator.generator import generate
@@ -32,12 +34,62 @@ pytestmark = pytest.mark.slow
 PACKAGE = Path(__file__).parent.parent / "models"
 ZONE = ZoneInfo("America/New_York")
 CLOSED = 4
+STALE = 3
 MORE = (
     *("document_comments", "documents", "project_administrators", "project_teams", "pull_request_comments"),
     *("pull_requests", "wikis"),
 )
 
+# Columns of marts that no test of this file compares, each with its reason.
+HISTORY = "compared in test_models_history.py, for every field at random moments"
+COVERAGE = "compared in test_models_coverage.py, over a synced space; without `sync_coverage` the table is empty"
+COPIED = "a column of the stream `sync_coverage`, which test_coverage.py compares, as it is"
+PLACE = "gives the order of rows whose times are compared, and has no meaning of its own"
+NUMBER = (
+    "only ever compared with itself, by builds that keep the table up: test_models_package.py compares their tables"
+)
+EXCEPTED = {
+    "coverage": dict.fromkeys(("stream", "project_key", "total_then", "rows_now", "missing"), COVERAGE)
+    | dict.fromkeys(("project_id", "read_at", "is_complete", "reason", "rows_given", "skipped", "seen_until"), COPIED)
+    | dict.fromkeys(("deleted_since", "difference"), "terms of `missing`, which is compared"),
+    "issue_field_history": dict.fromkeys(("custom_field_id", "recorded_value", "valid_to", "is_ambiguous"), HISTORY)
+    | {"fingerprint": NUMBER},
+    "daily_status": {"fingerprint": NUMBER},
+    "worklog": {"sequence": PLACE},
+    "due_date_changes": {"sequence": PLACE},
+}
+# Column with a name -> column with its id, and the stream in which the latest name is.
+NAMED = {
+    **{name: (f"{name}_id", "users") for name in ("person", "assignee", "author", "reviewer")},
+    **{name: (f"{name}_id", "users") for name in ("created_by", "changed_by", "deleted_by")},
+    **{name: (f"{name}_id", "statuses") for name in ("status", "from_status", "to_status")},
+    "project": ("project_id", "projects"),
+    "milestone": ("milestone_id", "versions"),
+    "category": ("category_id", "categories"),
+    "issue_type": ("issue_type_id", "issue_types"),
+    "priority": ("priority_id", "priorities"),
+    "resolution": ("resolution_id", "resolutions"),
+}
+
 Row = dict[str, Any]
+
+
+class Noted(dict[str, Any]):
+    """A row that notes which of its columns a test looks at."""
+
+    def __init__(self, row: Row, looked_at: set[str]) -> None:
+        super().__init__(row)
+        self._looked_at = looked_at
+
+    def __getitem__(self, column: str) -> Any:
+        self._looked_at.add(column)
+        return super().__getitem__(column)
+
+
+def described() -> dict[str, list[str]]:
+    """Mart -> its columns, as they are documented."""
+    models = yaml.safe_load((PACKAGE / "models" / "marts" / "marts.yml").read_text(encoding="utf-8"))["models"]
+    return {model["name"]: [column["name"] for column in model["columns"]] for model in models}
 
 
 def moment_of(text: str) -> int:
@@ -104,7 +156,9 @@ class Built:
     def __init__(
         self, lives: Lives, extra: dict[str, list[Row]], rows: Callable[[str], list[Row]], output: str
     ) -> None:
-        self.lives, self.extra, self.rows, self.output = lives, extra, rows, output
+        self.lives, self.extra, self.output = lives, extra, output
+        self._read = cache(rows)
+        self.looked_at: dict[str, set[str]] = defaultdict(set)
         self.issues = [Life(issue, record) for record in lives.records for issue in record.states]
         self.alive = [life for life in self.issues if life.gone_at is None]
         self.projects = {project.id for record in lives.records for project in record.projects}
@@ -115,7 +169,11 @@ class Built:
         )
         self.today = day_of(self.as_of)
 
-    def mine(self, model: str) -> list[Row]:
+    def rows(self, model: str) -> list[Noted]:
+        """All rows of a model."""
+        return [Noted(row, self.looked_at[model]) for row in self._read(model)]
+
+    def mine(self, model: str) -> list[Noted]:
         """Rows of the projects whose issues are recorded."""
         return [row for row in self.rows(model) if row["project_id"] in self.projects]
 
@@ -134,7 +192,11 @@ def lived() -> tuple[Lives, dict[str, list[Row]]]:
 def built(request: pytest.FixtureRequest, lived: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder = tmp_path_factory.mktemp("models")
     lives, extra = lived
-    arguments = ("build", "--vars", "{backlog_timezone: America/New_York, backlog_schema: backlog}")
+    arguments = (
+        "build",
+        "--vars",
+        f"{{backlog_timezone: America/New_York, backlog_schema: backlog, backlog_stale_days: {STALE}}}",
+    )
     if request.param == "DuckDB":
         file = folder / "space.duckdb"
         tables.to_duckdb(file, lives.tables, schema="backlog")
@@ -443,9 +505,10 @@ def test_overdue_and_stale_issues(built: Built) -> None:
         life.id
         for life in built.alive
         if identity(life.now["status"]) != CLOSED
-        and (built.today - day_of(max(life.created, last[life.id]))).days >= 30
+        and (built.today - day_of(max(life.created, last[life.id]))).days >= STALE
     }
     assert {row["issue_id"] for row in built.mine("stale_issues")} == stale
+    assert 0 < len(stale) < len(built.alive)
 
 
 def test_due_date_changes(built: Built) -> None:
@@ -628,3 +691,437 @@ def test_both_databases_have_the_same_history(built: Built, lived: Any) -> None:
     known = getattr(lived[0], "history", rows)
     lived[0].history = rows
     assert rows == known and len(rows) > 3_000
+
+
+def ids(value: Any) -> str | None:
+    """The ids of a list, in the order of their texts."""
+    return ", ".join(sorted(str(each.object.id) for each in value)) or None
+
+
+def latest_names(value: Any) -> str | None:
+    """The names of a list, in the order of the ids."""
+    return ", ".join(each.latest for each in sorted(value, key=lambda each: str(each.object.id))) or None
+
+
+def of_issues(built: Built, stream: str) -> dict[int, list[Row]]:
+    """Issue -> its rows."""
+    found = defaultdict(list)
+    for row in built.lives.tables[stream].values():
+        found[row["issueId"]].append(row)
+    return found
+
+
+def last_touched(built: Built) -> dict[int, int]:
+    """Living issue -> when something was last done with it."""
+    logs, comments = of_issues(built, "issue_changelogs"), of_issues(built, "issue_comments")
+    return {
+        life.id: max(
+            [
+                life.created,
+                *(moment_of(each["created"]) for each in [*logs.get(life.id, []), *comments.get(life.id, [])]),
+            ]
+        )
+        for life in built.alive
+    }
+
+
+def closing(life: Life) -> int | None:
+    """When an issue that is closed was closed."""
+    entries = [(at, identity(value)) for at, value in life.entries("status")]
+    return [at for at, status in entries if status == CLOSED][-1] if entries[-1][1] == CLOSED else None
+
+
+def is_late(life: Life, built: Built) -> bool:
+    due = life.now["limitDate"]
+    return bool(due) and date.fromisoformat(due) < built.today and closing(life) is None
+
+
+def test_the_other_columns_of_issue_enhanced(built: Built) -> None:
+    found = {row["issue_id"]: row for row in built.mine("issue_enhanced")}
+    logs, comments = of_issues(built, "issue_changelogs"), of_issues(built, "issue_comments")
+    touched = last_touched(built)
+    archived = {row["id"]: row["archived"] for row in built.lives.tables["projects"].values()}
+    for life in built.alive:
+        row, state, own = found[life.id], life.now, logs.get(life.id, [])
+        assert (row["description"] or None) == (state["description"] or None)
+        for column, field in (("resolution_id", "resolution"), ("issue_type_id", "issueType")):
+            assert row[column] == identity(state[field])
+        for one, several, field in (
+            ("category_ids", "categories", "component"),
+            ("version_ids", "versions", "version"),
+            ("milestone_ids", "milestones", "milestone"),
+        ):
+            assert (row[one], row[several]) == (ids(state[field]), latest_names(state[field]))
+        assert row["start_date"] == (state["startDate"] and date.fromisoformat(state["startDate"]))
+        parent = state["parentIssue"]
+        assert row["parent_issue_id"] == identity(parent)
+        assert row["parent_issue_key"] == (parent.latest if parent else None)
+        loaded = built.lives.tables["issues"][life.id,]
+        assert row["created_by_id"] == loaded["createdUser"]["id"]
+        assert (seconds_of(row["created_at"]), seconds_of(row["updated_at"])) == (
+            life.created, moment_of(loaded["updated"]),
+        )  # fmt: skip
+        assert row["project_is_archived"] == archived[row["project_id"]]
+        assert row["changes"] == len({each["commentId"] for each in own})
+        assert row["people_who_changed_it"] == len({each["createdUserId"] for each in own})
+        said = comments.get(life.id, [])
+        assert row["comments"] == sum(bool(each["content"]) for each in said)
+        for column, rows in (("last_changed_at", own), ("last_commented_at", said)):
+            assert seconds_of(row[column]) == max((moment_of(each["created"]) for each in rows), default=None)
+        assert seconds_of(row["last_activity_at"]) == touched[life.id]
+
+
+def test_overdue_and_stale_issues_are_rows_of_issue_enhanced(built: Built) -> None:
+    """Whose columns are compared above."""
+    issues = {row["issue_id"]: row for row in built.rows("issue_enhanced")}
+    for model, own in (("overdue", set()), ("stale_issues", {"days_without_activity"})):
+        rows = built.mine(model)
+        assert rows
+        for row in rows:
+            for column in set(described()[model]) - own:
+                assert row[column] == issues[row["issue_id"]][column], (model, column)
+    touched = last_touched(built)
+    for row in built.mine("stale_issues"):
+        assert row["days_without_activity"] == (built.today - day_of(touched[row["issue_id"]])).days
+
+
+def test_the_other_columns_of_transitions(built: Built) -> None:
+    found = defaultdict(list)
+    for row in sorted(built.mine("status_transitions"), key=lambda row: (row["issue_id"], row["sequence"])):
+        found[row["issue_id"]].append(row)
+    logs = of_issues(built, "issue_changelogs")
+    for life in built.issues:
+        before, rows = None, found[life.id]
+        assert [row["sequence"] for row in rows] == list(range(len(rows)))
+        entries = life.entries("status")
+        for number, ((at, value), row) in enumerate(zip(entries, rows, strict=True)):
+            assert row["from_status_id"] == before
+            before = row["to_status_id"]
+            assert row["to_status_then"] in value.ever | {value.latest}
+            end = entries[number + 1][0] if number + 1 < len(entries) else life.gone_at
+            assert row["hours_in_status"] == (pytest.approx((end - at) / 3600) if end else None)
+            assert (row["origin"] == "created") == (number == 0)
+            if row["origin"] == "changed":
+                by = {
+                    each["createdUserId"]
+                    for each in logs[life.id]
+                    if each["field"] == "status" and not each["customFieldId"] and moment_of(each["created"]) == at
+                }
+                assert row["changed_by_id"] in by
+
+
+def test_the_other_columns_of_lead_times(built: Built) -> None:
+    found = {row["issue_id"]: row for row in built.mine("lead_times")}
+    for life in built.alive:
+        row, state = found[life.id], life.now
+        assert seconds_of(row["created_at"]) == life.created
+        for column, field in (("priority_id", "priority"), ("issue_type_id", "issueType"), ("assignee_id", "assigner")):
+            assert row[column] == identity(state[field])
+
+
+def test_the_other_columns_of_projects(built: Built) -> None:
+    touched, tables_ = last_touched(built), built.lives.tables
+    found = {row["project_id"]: row for row in built.mine("project_enhanced")}
+    for row_ in tables_["projects"].values():
+        if row_["id"] not in built.projects:
+            continue
+        row = found[row_["id"]]
+        own = [life for life in built.alive if life.now["issueKey"][1].id == row_["id"]]
+        times = [(end - life.created) / 3600 for life in own if (end := closing(life))]
+        closed_times = {life.id: sum(identity(v) == CLOSED for _, v in life.entries("status")) for life in own}
+        assert row["is_archived"] == row_["archived"]
+        assert row["overdue_issues"] == sum(is_late(life, built) for life in own)
+        assert row["open_issues_of_nobody"] == sum(not life.now["assigner"] and not closing(life) for life in own)
+        assert row["closed_issues"] == len(times)
+        assert row["reopened_issues"] == sum(closed_times[life.id] > (closing(life) is not None) for life in own)
+        average = row["average_lead_hours"]
+        assert (float(average) if times else average) == (pytest.approx(sum(times) / len(times)) if times else None)
+        assert row["members"] == sum(each["projectId"] == row_["id"] for each in tables_["project_users"].values())
+        assert seconds_of(row["last_issue_activity_at"]) == max((touched[life.id] for life in own), default=None)
+
+
+def test_the_other_columns_of_people(built: Built) -> None:
+    tables_ = built.lives.tables
+    found = {row["user_id"]: row for row in built.rows("user_enhanced")}
+    existing = {row["issue_id"] for row in built.rows("issue_enhanced")}
+    said: Counter[Any] = Counter(
+        row["createdUser"]["id"]
+        for row in tables_["issue_comments"].values()
+        if row["content"] and row["issueId"] in existing and row["createdUser"]
+    )
+    said.update(row["createdUser"]["id"] for row in built.extra["pull_request_comments"] if row["content"])
+    said.update(row["createdUserId"] for row in built.extra["document_comments"] if row["plain"])
+    last: Counter[Any] = Counter()
+    for row in tables_["activities"].values():
+        last[row["createdUserId"]] = max(last[row["createdUserId"]], moment_of(row["created"]))
+    users = {row["id"]: row for row in tables_["users"].values()}
+    for identifier, row in found.items():
+        user = users.get(identifier)
+        assert row["is_in_the_space"] == (user is not None)
+        logged = user and user["lastLoginTime"]
+        told = (user["userId"], user["mailAddress"], user["roleType"]) if user else (None, None, None)
+        assert (row["login_id"], row["mail_address"], row["role_id"]) == told
+        assert seconds_of(row["last_login_at"]) == (moment_of(logged) if logged else None)
+        assert row["comments"] == said[identifier]
+        assert seconds_of(row["last_activity_at"]) == (last[identifier] or None)
+    for user in built.lives.people:
+        row = found[user.id]
+        own = [life for life in built.alive if identity(life.now["assigner"]) == user.id]
+        assert row["overdue_issues"] == sum(is_late(life, built) for life in own)
+        planned = sum(life.now["estimatedHours"] or 0 for life in own if not closing(life))
+        assert float(row["open_planned_hours"]) == pytest.approx(planned)
+        assert row["created_issues"] == sum(
+            tables_["issues"][life.id,]["createdUser"]["id"] == user.id for life in built.alive
+        )
+
+
+def test_the_other_columns_of_milestones(built: Built) -> None:
+    found = {row["milestone_id"]: row for row in built.mine("milestone_enhanced")}
+    expected, first = milestone_days(built), {}
+    for milestone, day in sorted(expected):
+        first.setdefault(milestone, day)
+    for version in built.lives.tables["versions"].values():
+        if version["projectId"] not in built.projects:
+            continue
+        row = found[version["id"]]
+        start, due = (date.fromisoformat(version[name][:10]) for name in ("startDate", "releaseDueDate"))
+        nothing = (0, 0, 0.0, 0.0)
+        scope, done, hours, done_hours = expected.get((version["id"], built.today), nothing)
+        began = expected[version["id"], first[version["id"]]] if version["id"] in first else nothing
+        assert (row["start_date"], row["release_due_date"], row["is_archived"]) == (start, due, version["archived"])
+        assert row["closed_issues"] == done
+        assert [float(row[name]) for name in ("planned_hours", "open_planned_hours")] == pytest.approx(
+            [hours, hours - done_hours]
+        )
+        assert (row["issues_at_start"], row["issues_added_since_start"]) == (began[0], scope - began[0])
+        late = (built.today - due).days if due < built.today and scope > done else None
+        assert row["days_overdue"] == late
+    for row in built.mine("burndown"):
+        version = built.lives.tables["versions"][row["milestone_id"],]
+        start, due = (date.fromisoformat(version[name][:10]) for name in ("startDate", "releaseDueDate"))
+        hours = expected[row["milestone_id"], min(row["day"], built.today)][2]
+        if row["day"] <= due:
+            assert float(row["ideal_hours"]) == pytest.approx(hours * (due - row["day"]).days / (due - start).days)
+        else:
+            assert row["ideal_hours"] is None
+
+
+def test_the_other_columns_of_flow(built: Built) -> None:
+    order = {(row["projectId"], row["id"]): row["displayOrder"] for row in built.lives.tables["statuses"].values()}
+    entered: Counter[Any] = Counter()
+    gone: Counter[Any] = Counter()
+    for life in built.issues:
+        project, entries = life.now["issueKey"][1].id, life.entries("status")
+        entered.update((project, day_of(at)) for at, _ in entries)
+        ends = [at for at, _ in entries[1:]] + ([life.gone_at] if life.gone_at else [])
+        gone.update((project, day_of(at)) for at in ends)
+    found: dict[str, Counter[Any]] = {"entered": Counter(), "gone": Counter()}
+    for row in built.mine("flow"):
+        assert row["display_order"] == (order.get((row["project_id"], row["status_id"])) or 0)
+        for column, sums in found.items():
+            sums[row["project_id"], row["day"]] += row[column]
+    # Statuses whose id is not known are counted too: the sums are over all of a day.
+    assert (+found["entered"], +found["gone"]) == (entered, gone)
+
+
+def test_the_other_columns_of_hours(built: Built) -> None:
+    expected = {}
+    issues = defaultdict(set)
+    for life, at, before, after, state, person in worked(built):
+        expected[life.id, at, before, after] = (ids(state["component"]), latest_names(state["component"]))
+        for category in [each.object.id for each in state["component"]] or [None]:
+            issues[person, state["issueKey"][1].id, category, month_of(at)].add(life.id)
+    for row in built.mine("worklog"):
+        key = (row["issue_id"], seconds_of(row["entered_at"]), row["hours_before"], row["hours_after"])
+        assert row["entered_on"] == day_of(key[1])
+        assert float(row["hours"]) == pytest.approx(key[3] - key[2])
+        assert (row["category_ids"], row["categories"]) == expected[key]
+    for row in built.mine("hours_monthly"):
+        key = (row["person_id"], row["project_id"], row["category_id"], row["month"])
+        assert row["issues"] == len(issues[key])
+    over: Counter[Any] = Counter()
+    for life in built.alive:
+        state = life.now
+        milestones = [each.object.id for each in state["milestone"]] or [None]
+        if state["estimatedHours"] is not None and state["actualHours"] is not None:
+            for milestone in milestones:
+                key = (state["issueKey"][1].id, milestone, identity(state["assigner"]))
+                over[key] += (state["actualHours"] - state["estimatedHours"]) / len(milestones)
+    for row in built.mine("plan_vs_actual"):
+        key = (row["project_id"], row["milestone_id"], row["assignee_id"])
+        value = row["hours_over_plan"]
+        assert (value is not None) == (key in over)
+        assert value is None or float(value) == pytest.approx(over[key], abs=1e-9)
+
+
+def test_the_other_columns_of_due_date_changes(built: Built) -> None:
+    logs = of_issues(built, "issue_changelogs")
+    for row in built.mine("due_date_changes"):
+        at, before = seconds_of(row["changed_at"]), row["due_date_before"]
+        assert at is not None and row["changed_on"] == day_of(at)
+        assert row["was_overdue"] == (before is not None and before < day_of(at))
+        by = {
+            each["createdUserId"]
+            for each in logs[row["issue_id"]]
+            if each["field"] == "limitDate" and not each["customFieldId"] and moment_of(each["created"]) == at
+        }
+        assert row["changed_by_id"] in by
+
+
+def test_the_other_columns_of_reviews(built: Built) -> None:
+    requests = {row["id"]: row for row in built.extra["pull_requests"]}
+    for row in built.rows("reviews"):
+        request = requests[row["pull_request_id"]]
+        for column, name in (
+            ("project_id", "projectId"), ("repository_id", "repositoryId"), ("repository", "repositoryName"),
+            ("number", "number"), ("summary", "summary"),
+        ):  # fmt: skip
+            assert row[column] == request[name]
+        for column, name in (("author_id", "createdUser"), ("reviewer_id", "assignee"), ("issue_id", "issue")):
+            assert row[column] == (request[name] or {}).get("id")
+        for column, name in (("created_at", "created"), ("merged_at", "mergeAt"), ("closed_at", "closeAt")):
+            assert seconds_of(row[column]) == (moment_of(request[name]) if request[name] else None)
+        first = seconds_of(row["first_answered_at"])
+        hours = (first - moment_of(request["created"])) / 3600 if first else None
+        assert row["hours_to_first_answer"] == (pytest.approx(hours) if hours is not None else None)
+
+
+def test_the_other_columns_of_comments(built: Built) -> None:
+    existing = {row["issue_id"] for row in built.rows("issue_enhanced")}
+    said = [
+        ("on_issues", (row["createdUser"] or {}).get("id"), row)
+        for row in built.lives.tables["issue_comments"].values()
+        if row["content"] and row["issueId"] in existing
+    ]
+    said += [
+        ("on_pull_requests", row["createdUser"]["id"], row)
+        for row in built.extra["pull_request_comments"]
+        if row["content"]
+    ]
+    said += [("on_documents", row["createdUserId"], row) for row in built.extra["document_comments"] if row["plain"]]
+    expected = Counter(
+        (kind, person, row["projectId"], month_of(moment_of(row["created"]))) for kind, person, row in said
+    )
+    for row in built.rows("comments_by_person"):
+        for column in ("on_issues", "on_pull_requests", "on_documents"):
+            assert row[column] == expected[column, row["person_id"], row["project_id"], row["month"]]
+
+
+def test_the_other_columns_of_activities(built: Built) -> None:
+    activities = {row["id"]: row for row in built.lives.tables["activities"].values()}
+    audit = {row["activity_id"]: row for row in built.rows("activity_audit")}
+    for key, row in audit.items():
+        activity = activities[key]
+        assert (row["type_id"], row["project_id"]) == (activity["type"], activity["projectId"])
+        assert row["summary"] == activity["content"].get("summary")
+    named = 0
+    for row in built.rows("wiki_and_document_changes"):
+        same = audit[row["activity_id"]]
+        for column in set(described()["wiki_and_document_changes"]) - {"kind", "object_id"}:
+            assert row[column] == same[column]
+        activity = activities[row["activity_id"]]
+        assert row["kind"] == ("wiki" if "Wiki" in activity["typeName"] else "document")
+        # Some of the documents' activities name no single one.
+        told = activity["content"].get("id")
+        assert row["object_id"] == (None if told is None else str(told))
+        named += told is not None
+    assert named
+
+
+def test_the_other_columns_of_access_review(built: Built) -> None:
+    roles = ["administrator", "normal user", "reporter", "viewer", "guest reporter", "guest viewer"]
+    members = {(row["projectId"], row["id"]): row for row in built.lives.tables["project_users"].values()}
+    archived = {row["id"]: row["archived"] for row in built.lives.tables["projects"].values()}
+    for row in built.rows("access_review"):
+        member = members[row["project_id"], row["person_id"]]
+        role = member["roleType"]
+        assert (row["mail_address"], row["role"]) == (member["mailAddress"], roles[role - 1])
+        assert row["is_administrator"] == (role == 1)
+        assert row["is_guest"] == (role in (5, 6) or member["userId"] is None)
+        assert row["project_is_archived"] == archived[row["project_id"]]
+        logged = member["lastLoginTime"]
+        assert row["days_since_login"] == ((built.today - day_of(moment_of(logged))).days if logged else None)
+
+
+def test_the_other_columns_of_deletions(built: Built) -> None:
+    told = {(row["entity"], row["entityId"], moment_of(row["deletedAt"])): row for row in built.lives.deletions}
+    keys = {str(life.id): life.now["issueKey"] for life in built.issues}
+    for row in built.rows("deletions_audit"):
+        deletion = told[row["entity"], row["entity_id"], seconds_of(row["deleted_at"])]
+        for column, name in (
+            ("entity_key", "entityKey"), ("entity_name", "entityName"), ("project_id", "projectId"),
+            ("deleted_by_id", "deletedByUserId"), ("method", "method"), ("reason", "reason"),
+            ("activity_id", "activityId"),
+        ):  # fmt: skip
+            assert row[column] == deletion.get(name)
+        assert row["deleted_on"] == day_of(moment_of(deletion["deletedAt"]))
+        assert row["time_is_exact"] == (deletion["method"] == "activity")
+        assert row["last_issue_key"] == (keys[row["entity_id"]][0] if row["entity"] == "issue" else None)
+
+
+def test_the_other_columns_of_the_history(built: Built) -> None:
+    """What stands beside the values, which test_models_history.py compares."""
+    logs = {row["commentId"]: row for row in built.lives.tables["issue_changelogs"].values()}
+    fields = {row["id"]: row["name"] for row in built.lives.tables["custom_fields"].values()}
+    homes = {life.id: life.now["issueKey"][1].id for life in built.issues}
+    seen = Counter[str]()
+    for row in built.mine("issue_field_history"):
+        key, value = row["field_key"], row["value"]
+        assert row["project_id"] == homes[row["issue_id"]]
+        assert row["field"] == (fields[int(key[3:])] if key.startswith("cf:") else key)
+        if key.endswith("Hours"):
+            assert row["value_number"] == (None if value is None else float(value))
+        if key in ("startDate", "limitDate"):
+            assert row["value_date"] == (None if value is None else date.fromisoformat(value))
+        assert (row["origin"] == "created") == (row["sequence"] == 0)
+        if row["origin"] == "changed":
+            log = logs[row["comment_id"]]
+            assert (row["changed_by_id"], seconds_of(row["valid_from"])) == (
+                log["createdUserId"], moment_of(log["created"]),
+            )  # fmt: skip
+        seen[row["origin"]] += 1
+    assert seen["created"] > 1_000 and seen["changed"] > 1_000
+
+
+def test_names_stand_beside_their_ids(built: Built) -> None:
+    """The latest name of every object that is still there, and the key of every issue that is."""
+    names: dict[str, dict[Any, str]] = {
+        stream: {row["id"]: row["name"] for row in built.lives.tables[stream].values()}
+        for stream in {stream for _, stream in NAMED.values()} - {"statuses"}
+    }
+    statuses = {(row["projectId"], row["id"]): row["name"] for row in built.lives.tables["statuses"].values()}
+    project_keys = {row["id"]: row["projectKey"] for row in built.lives.tables["projects"].values()}
+    issue_keys = {life.id: life.now["issueKey"][0] for life in built.alive}
+    places = {life.id: {state["issueKey"][1].id for _, state in life.states} for life in built.issues}
+    compared = Counter[tuple[str, str]]()
+    for model, columns in described().items():
+        own = {label: pair for label, pair in NAMED.items() if label in columns and pair[0] in columns}
+        for row in built.rows(model):
+            for label, (key, stream) in own.items():
+                if stream == "statuses":
+                    homes = places.get(row["issue_id"], set()) if "issue_id" in columns else {row["project_id"]}
+                    expected = {statuses[home, row[key]] for home in homes if (home, row[key]) in statuses}
+                else:
+                    expected = {names[stream][row[key]]} if row[key] in names[stream] else set()
+                assert not expected or row[label] in expected, (model, label, row)
+                compared[model, label] += bool(expected)
+            if "project_key" in columns and row["project_id"] in project_keys:
+                assert row["project_key"] == project_keys[row["project_id"]], model
+            if "issue_key" in columns and row["issue_id"] in issue_keys:
+                assert row["issue_key"] == issue_keys[row["issue_id"]], model
+        assert all(compared[model, label] for label in own), (model, compared)
+
+
+def test_every_column_of_every_mart_is_compared(built: Built, request: pytest.FixtureRequest) -> None:
+    """Or excepted, with a reason. The last test of this file: it knows what the others have looked at."""
+    chosen = {item.originalname for item in request.session.items if getattr(item, "module", None) is request.module}
+    if {name for name in vars(request.module) if name.startswith("test_")} - chosen:
+        pytest.skip("not all tests of this file run")
+    columns = described()
+    compared = {model: built.looked_at[model] for model in columns}
+    left = {model: set(names) - compared[model] - EXCEPTED.get(model, {}).keys() for model, names in columns.items()}
+    assert not {model: names for model, names in left.items() if names}
+    needless = {model: EXCEPTED[model].keys() & compared[model] for model in EXCEPTED}
+    assert not {model: names for model, names in needless.items() if names}
+    for model, names in columns.items():
+        assert model == "coverage" or set(names) == set(built.rows(model)[0]), "described as it is"
