@@ -11,7 +11,13 @@ import pytest
 
 from integration_tests.archive import shows_its_space
 from integration_tests.emulator import Emulator
-from integration_tests.warehouse import STREAMS, Command, live_through, needs
+from integration_tests.warehouse import (
+    STREAMS,
+    Command,
+    live_through,
+    lives_beside_a_table_of_somebody_else,
+    needs,
+)
 
 needs("dlt", "dlt (the extra `postgres`) is not installed")
 psycopg2 = pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
@@ -99,6 +105,22 @@ def test_hostile_values_arrive_or_are_named(
     assert len(held[three.id]["description"]) == 40 * 2**20
     assert f"issues: actualHours of id {three.id} is no value of its type" in errors
     assert errors.count(f"summary of id {one.id}") == 1
+
+
+def test_a_table_that_cannot_be_written_costs_itself_alone(
+    server: dict[str, Any], emulator: Emulator, tmp_path: Path
+) -> None:
+    execute(server, "CREATE SCHEMA beside")
+    command = Command(
+        emulator, tmp_path, to(server, "beside", "fast"), streams=["issues", "issue_comments", "users"], PGPASSWORD=FAST
+    )
+    lives_beside_a_table_of_somebody_else(
+        command,
+        lambda name: query(server, f"SELECT * FROM beside.{name}"),
+        lambda statement: execute(server, statement),
+        "beside",
+        "ALTER TABLE beside.issues ALTER COLUMN summary TYPE text",
+    )
 
 
 def test_a_second_run_ends_at_once(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:

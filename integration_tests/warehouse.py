@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -255,6 +256,43 @@ def _value(value: Any, kind: Mapping[str, Any]) -> Any:
     if kind.get("format") == "date":
         return date.fromisoformat(value) if isinstance(value, str) else value
     return float(value) if "number" in types else value
+
+
+def lives_beside_a_table_of_somebody_else(
+    command: Command, table: Table, execute: Callable[[str], object], schema: str, mending: str
+) -> None:
+    """A table that cannot be written to costs itself alone, and comes whole when `mending` was executed.
+
+    So does one that somebody drops.
+    """
+    emulator = command.emulator
+    execute(f"CREATE TABLE {schema}.issues (id BIGINT, summary INTEGER)")
+    # In many batches: those of the issues that follow must not be written either, nor where they have come to.
+    _, errors = command.run(status=1, checkpoint=0)
+    assert errors.count("Writing") > 2
+    last = errors.splitlines()[-1]
+    assert last.startswith("backlog-sync: issues: The database refuses what is written: ")
+    assert not any(row["summary"] in errors for row in emulator.truth("issues"))
+    others = [stream for stream in command.streams.split(",") if stream != "issues"]
+    for stream in others:
+        assert len(table(stream)) == len(emulator.truth(stream)), stream
+    assert not table("issues")
+
+    execute(mending)
+    execute(f"DROP TABLE {schema}.users")
+    before = len(emulator.requests)
+    output, errors = command.run()
+    assert "gone from the database" in errors
+    assert "users" in errors.splitlines()[-3]
+    for stream in (*others, "issues"):
+        rows, truth = ({row["id"] for row in given} for given in (table(stream), emulator.truth(stream)))
+        assert rows == truth, stream
+    # The others go on from their state.
+    assert re.search(r"issue_comments +\d+  nothing new", output), output
+    asked = [request.path for request in emulator.requests[before:]]
+    assert not [path for path in asked if path.endswith("/comments")]
+    _, errors = command.run()
+    assert "gone from the database" not in errors
 
 
 def live_through(

@@ -223,6 +223,14 @@ def test_the_first_words_wait_for_nothing_heavy() -> None:
         ("terminating connection due to administrator command", FAILED, "has closed the connection"),
         ("connection to server at x failed: Connection refused", FAILED, "cannot be reached"),
         ("odd, see https://example.com/errors/1\nINSERT INTO a", FAILED, "odd, see"),
+        # What stands in a row is no word of the database.
+        ("Could not convert string 'INSERT: permission denied' to INT32", FAILED, "convert string '…' to INT32"),
+        (
+            'syntax for type bigint: "CREATE SCHEMA: disk full"\nCONTEXT:  COPY a, line 1',
+            FAILED,
+            "for type bigint: '…'",
+        ),
+        ("duplicate key\nDETAIL:  Failing row contains (connection refused).", FAILED, "duplicate key"),
     ],
 )
 def test_what_a_database_says_becomes_a_sentence(said: str, status: int, meaning: str) -> None:
@@ -232,6 +240,20 @@ def test_what_a_database_says_becomes_a_sentence(said: str, status: int, meaning
     assert meaning in str(problem)
     assert problem.status == status
     assert not any(word in str(problem) for word in ("https://", "SELECT", "INSERT", "CREATE SCHEMA"))
+
+
+@pytest.mark.parametrize(
+    ("said", "of_all"),
+    [
+        ("permission denied for table users", False),
+        ("must be owner of table users", False),
+        ("permission denied for schema backlog", True),
+        ("could not extend file: No space left on device", True),
+        ("column x does not exist", False),
+    ],
+)
+def test_what_fails_for_one_table_alone(said: str, of_all: bool) -> None:
+    assert explained(ValueError(said)).of_all is of_all
 
 
 CONFIG = {"domain": "acme.backlog.jp", "credentials": {"auth_type": "api_key", "api_key": "a-key"}}
