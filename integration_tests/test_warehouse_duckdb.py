@@ -20,6 +20,7 @@ from integration_tests.warehouse import (
     Command,
     change,
     compare,
+    hostile_values_arrive_or_are_named,
     in_this_process,
     live_through,
     lives_beside_a_table_of_somebody_else,
@@ -178,6 +179,11 @@ def test_a_table_that_was_emptied_is_filled_again(file: Path, emulator: Emulator
         connection.execute("DELETE FROM users")
     command.run()
     assert {row["id"] for row in rows_of(file)("users")} == {row["id"] for row in emulator.truth("users")}
+
+
+def test_hostile_values_arrive_or_are_named(file: Path, emulator: Emulator, tmp_path: Path) -> None:
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues"])
+    hostile_values_arrive_or_are_named(command, rows_of(file))
 
 
 def test_a_table_that_cannot_be_written_costs_itself_alone(file: Path, emulator: Emulator, tmp_path: Path) -> None:
