@@ -213,6 +213,28 @@ def test_the_first_words_wait_for_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
+def test_a_sync_imports_nothing_that_it_does_not_need() -> None:
+    code = """
+import inspect, sys
+from source_backlog.sync.destinations import Destination
+from source_backlog.sync.unneeded import left_out
+
+def no_source(of):
+    raise AssertionError(f"the source of {of} is parsed")
+
+inspect.getsource = no_source
+with left_out(Destination("duckdb", "", "")):
+    import pyarrow
+    from source_backlog.sync import loading
+    pyarrow.array([1, None])
+print({"pandas", "sqlalchemy"} & set(sys.modules))
+import pandas
+"""
+    pytest.importorskip("dlt", reason="dlt is not installed")
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("set()\n", "")
+
+
 @pytest.mark.parametrize(
     ("said", "status", "meaning"),
     [

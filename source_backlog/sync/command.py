@@ -18,6 +18,7 @@ from source_backlog.sync.first_words import all_streams, selected_streams, try_k
 from source_backlog.sync.holding import held
 from source_backlog.sync.progress import Progress
 from source_backlog.sync.stopping import Terminated, is_term, stoppable
+from source_backlog.sync.unneeded import left_out
 
 DESCRIPTION = """\
 Reads a Nulab Backlog space into tables of a database, or into files. The first run reads everything; the next ones read
@@ -178,7 +179,7 @@ def _sync(options: argparse.Namespace, progress: Progress) -> None:
     files = files_of(options)
     streams = [*selected_streams(options.streams, options.all_streams), *(PATHS if files else ())]
     try_key(config)
-    with held(destination) as connection:
+    with left_out(destination), held(destination) as connection:
         progress.start(str(config["domain"]), destination.shown)
         _silence_dlt()
         from source_backlog.sync.loading import sync
