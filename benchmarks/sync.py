@@ -1,9 +1,9 @@
 """`python -m benchmarks.sync [--alone] [ISSUES …]`: `backlog-sync` beside that of version 0.1.1, into DuckDB.
 
-First load, and a sync with nothing changed, of spaces with so many issues (2,000 unless some are named), with comments, in
-turn in one run, both with the four workers that version 0.1.1 had by default: with one, the second between two searches
-is most of what is measured. The old code comes from git; it needs PyAirbyte (the extra `test`). With `--alone` it is not
-run: it takes long.
+First load, and a sync with nothing changed, of spaces with so many issues (2,000 unless some are named), with comments,
+in turn in one run, both with the four workers that version 0.1.1 had by default: with one, the second between two
+searches is most of what is measured. The old code comes from git; it needs PyAirbyte (the extra `test`). With `--alone`
+it is not run: it takes long.
 """
 
 from __future__ import annotations
