@@ -252,6 +252,7 @@ import pandas
             FAILED,
             "for type bigint: '…'",
         ),
+        ("can't write: no space left on device, won't go on", USAGE, "disk of the destination is full"),
         ("duplicate key\nDETAIL:  Failing row contains (connection refused).", FAILED, "duplicate key"),
     ],
 )

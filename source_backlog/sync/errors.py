@@ -64,7 +64,7 @@ LEAST_ROOM = 1024 * 1024
 # Where a right is missing for one table alone.
 _OF_ONE_TABLE = re.compile(r"\b(for|of|on) (table|relation|view)\b", re.IGNORECASE)
 # What may be a value of a row, and would be shown, or taken for what the database says of itself.
-_VALUES = re.compile(r"'(?:[^']|'')*'|(?<=: )\".*\"|\n(?:DETAIL|CONTEXT|LINE \d+):.*", re.DOTALL)
+_VALUES = re.compile(r"(?<!\w)'(?:[^']|'')*'(?!\w)|(?<=: )\".*?\"(?=\n|$)|\n(?:DETAIL|CONTEXT|LINE \d+):.*", re.DOTALL)
 _WORDS = re.compile(r"\s+")
 _ADDRESS = re.compile(r"\S*https?://\S+")
 
