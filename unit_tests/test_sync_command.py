@@ -497,6 +497,24 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().err.removeprefix("backlog-sync: ").strip()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--to", "postgresql://u:p", "ss@h/db"], "an argument belongs to no option"),
+        (["--tables=secret"], "there is no option --tables;"),
+    ],
+)
+def test_what_no_option_takes_is_not_repeated(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    shown = capsys.readouterr().err
+    assert ended.value.code == USAGE
+    assert said in shown
+    assert not re.search("ss@h|secret", shown)
+
+
 def test_an_archive_is_made_of_tables_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "archive"
     for to in (f"file://{tmp_path}", "bigquery"):

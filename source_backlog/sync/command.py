@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     speak_utf8()
     # Rows are trees without cycles, and what is imported is there to stay: looking for cycles takes a fifth of a start.
     gc.set_threshold(100_000, 50, 50)
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     if options.list_streams:
         print("\n".join(all_streams()))
         return 0
@@ -197,6 +197,17 @@ def _sync(options: argparse.Namespace, progress: Progress) -> None:
         )
         if options.check:
             progress.last_word("The space answers the key, and the destination can be reached.")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What was asked for. argparse would repeat what it does not know: the end of a password with a blank in it."""
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        named = ", ".join(each.split("=")[0] for each in unknown if each.startswith("--"))
+        what = f"there is no option {named}" if named else "an argument belongs to no option"
+        parser.error(f"{what}; what holds blanks is put into quotes")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
