@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -25,62 +24,30 @@ duckdb = pytest.importorskip("duckdb")
 pytestmark = pytest.mark.slow
 
 
-def rows_of(space: Space) -> Any:
+def page_of(space: Space, folder: Path) -> tuple[str, Any]:
     held = tables.empty()
     for stream in STREAMS:
         tables.merge(held, stream, truth(space, stream, domain="emulator.backlog.jp", limits=Limits()))
-    return held
-
-
-def page_of(space: Space, folder: Path) -> tuple[str, Any]:
     file = folder / "space.duckdb"
-    tables.to_duckdb(file, rows_of(space))
+    tables.to_duckdb(file, held)
     with in_this_process():
         assert main(["--report", str(folder / "page"), "--to", f"duckdb:///{file}"]) == 0
     assert {each.name for each in folder.iterdir()} == {"space.duckdb", "page"}, "something was left behind"
     return (folder / "page" / "index.html").read_text(encoding="utf-8"), duckdb.connect(str(file))
 
 
-def a_quarter() -> Space:
+@pytest.fixture(scope="module")
+def quarter(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
     space = generate(seed=7, projects=2, issues=60, now=demo.QUARTER_BEGINS)
     demo.work_for_a_quarter(space)
     space.update_issue(
         space.project("SHOP").issues[0], summary="<script>alert('<b>&')</script>", due_date="2026-04-07", status=1
     )
-    return space
-
-
-@pytest.fixture(scope="module")
-def quarter(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
-    return page_of(a_quarter(), tmp_path_factory.mktemp("report"))
+    return page_of(space, tmp_path_factory.mktemp("report"))
 
 
 def views(page: str) -> list[str]:
     return page.split('<main class="view"')[1:]
-
-
-def test_tables_in_postgresql_have_a_page_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needs("dbt-postgres", "dbt-postgres (the extra `report`) is not installed")
-    psycopg2 = pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
-    from integration_tests.postgresql import postgresql, query
-
-    with postgresql() as server:
-        with contextlib.closing(psycopg2.connect(**server)) as connection:
-            tables.to_postgres(connection, rows_of(generate(seed=7, projects=1, issues=12)), "backlog")
-        monkeypatch.setenv("PGPASSWORD", server["password"])
-        to = f"postgresql://{server['user']}@{server['host']}:{server['port']}/{server['dbname']}"
-        with in_this_process():
-            assert main(["--report", str(tmp_path / "page"), "--to", to]) == 0
-        found = query(
-            server,
-            "SELECT project_key, open_issues FROM backlog_report.project_enhanced WHERE issues > 0 AND NOT is_archived",
-        )
-    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
-    options = re.findall(r"<option [^>]*>(.*?)</option>", page)
-    assert {option.split()[0] for option in options[1:]} == {row["project_key"] for row in found} != set()
-    assert len(re.findall("<section", page)) == 6 * len(views(page))
-    assert page.count("<svg") > len(views(page))
-    assert [each.name for each in (tmp_path / "page").iterdir()] == ["index.html"]
 
 
 def test_the_page_needs_nothing_else(quarter: tuple[str, Any]) -> None:
