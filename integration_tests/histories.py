@@ -900,9 +900,10 @@ class Reader:
         self.read: Counter[str] = Counter()
         self.coverage: list[Row] = []
 
-    def sync(self, part: float = 1.0) -> None:
+    def sync(self, part: float = 1.0, *, covered: bool = True) -> None:
         """One run, of whose output only the first `part` arrives: then the process was killed."""
-        output = messages(self.emulator, [*self.streams, COVERAGE], list(self.state.values()), **self.options)
+        streams = [*self.streams, COVERAGE] if covered else self.streams
+        output = messages(self.emulator, streams, list(self.state.values()), **self.options)
         rows = [message.record for message in output if message.type == Type.RECORD]
         self.read = Counter(row.stream for row in rows if TOMBSTONE not in row.data)
         self.coverage = [row.data for row in rows if row.stream == COVERAGE]

@@ -103,7 +103,8 @@ def live(reader: Reader, world: World, syncs: list[Any]) -> bool:
         end = emulator.before_request(happen)
         if refused_at is not None:
             emulator.faults.add(".", status=401, after=refused_at, times=None)
-        reader.sync(part)
+        # What is covered is looked at in quiet syncs; here it is selected where it meets what is refused or left out.
+        reader.sync(part, covered=refused_at is not None or only is not None)
         end()
         world.release()
         emulator.faults.clear()

