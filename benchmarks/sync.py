@@ -1,7 +1,9 @@
-"""`python -m benchmarks.sync [ISSUES …]`: `backlog-sync` beside that of version 0.1.1, into DuckDB, with comments.
+"""`python -m benchmarks.sync [--alone] [ISSUES …]`: `backlog-sync` beside that of version 0.1.1, into DuckDB.
 
-First load, and a sync with nothing changed, of spaces with so many issues (2,000 unless some are named), in turn in one
-run. The old code comes from git; it needs PyAirbyte (the extra `test`).
+First load, and a sync with nothing changed, of spaces with so many issues (2,000 unless some are named), with comments,
+in turn in one run, both with the four workers that version 0.1.1 had by default: with one, the second between two
+searches is most of what is measured. The old code comes from git; it needs PyAirbyte (the extra `test`). With `--alone`
+it is not run: it takes long.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ STREAMS = "issues,issue_comments,users,projects,statuses"
 PROGRAM = "import sys; from source_backlog.sync import main; sys.exit(main(sys.argv[1:]))"
 
 
-def main(sizes: list[int]) -> None:
+def main(sizes: list[int], alone: bool) -> None:
     """Print a table."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -31,15 +33,18 @@ def main(sizes: list[int]) -> None:
         for size in sizes:
             with EmulatorProcess("--issues", str(size), "--projects", "4") as emulator:
                 config = folder / "config.json"
-                config.write_text(json.dumps(emulator.control("GET", "config")))
+                config.write_text(json.dumps(emulator.control("GET", "config") | {"num_workers": 4}))
                 for sync in ("first load", "nothing changed"):
-                    before, now = (
-                        one(emulator, config, code, folder / f"{name}-{size}.duckdb")
-                        for name, code in (("old", old), ("new", ROOT))
-                    )
-                    ratio = now.wall / before.wall
-                    cells = [f"{size:,}", sync, *map("{:.1f}".format, (before.wall, before.cpu, now.wall, now.cpu))]
-                    print(f"| {' | '.join(cells)} | {ratio:.2f} |", flush=True)
+                    before = None if alone else one(emulator, config, old, folder / f"old-{size}.duckdb")
+                    now = one(emulator, config, ROOT, folder / f"new-{size}.duckdb")
+                    cells = [f"{size:,}", sync, *seconds(before), *seconds(now)]
+                    cells.append(f"{now.wall / before.wall:.2f}" if before else "")
+                    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def seconds(cost: Cost | None) -> list[str]:
+    """Wall time and CPU; empty cells where nothing was measured."""
+    return [f"{cost.wall:.1f}", f"{cost.cpu:.1f}"] if cost else ["", ""]
 
 
 def one(emulator: EmulatorProcess, config: Path, code: Path, file: Path) -> Cost:
@@ -49,4 +54,5 @@ def one(emulator: EmulatorProcess, config: Path, code: Path, file: Path) -> Cost
 
 
 if __name__ == "__main__":
-    main([int(size) for size in sys.argv[1:]] or [2_000])
+    named = [argument for argument in sys.argv[1:] if argument != "--alone"]
+    main([int(size) for size in named] or [2_000], alone="--alone" in sys.argv)

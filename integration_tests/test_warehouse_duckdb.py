@@ -15,7 +15,17 @@ import pytest
 
 from integration_tests.archive import shows_its_space
 from integration_tests.emulator import Emulator
-from integration_tests.warehouse import STREAMS, Command, change, compare, in_this_process, live_through, needs
+from integration_tests.warehouse import (
+    STREAMS,
+    Command,
+    change,
+    compare,
+    hostile_values_arrive_or_are_named,
+    in_this_process,
+    live_through,
+    lives_beside_a_table_of_somebody_else,
+    needs,
+)
 from source_backlog.sync import main
 
 needs("dlt", "dlt (the extra `duckdb`) is not installed")
@@ -169,6 +179,20 @@ def test_a_table_that_was_emptied_is_filled_again(file: Path, emulator: Emulator
         connection.execute("DELETE FROM users")
     command.run()
     assert {row["id"] for row in rows_of(file)("users")} == {row["id"] for row in emulator.truth("users")}
+
+
+def test_hostile_values_arrive_or_are_named(file: Path, emulator: Emulator, tmp_path: Path) -> None:
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues"])
+    hostile_values_arrive_or_are_named(command, rows_of(file))
+
+
+def test_a_table_that_cannot_be_written_costs_itself_alone(file: Path, emulator: Emulator, tmp_path: Path) -> None:
+    def execute(statement: str) -> None:
+        with duckdb.connect(str(file)) as connection:
+            connection.execute(statement)
+
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "issue_comments", "users"])
+    lives_beside_a_table_of_somebody_else(command, rows_of(file), execute, "main", "DROP TABLE issues")
 
 
 def test_a_tombstone_removes_the_row(file: Path, tmp_path: Path) -> None:

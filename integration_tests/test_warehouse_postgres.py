@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,14 @@ import pytest
 
 from integration_tests.archive import shows_its_space
 from integration_tests.emulator import Emulator
-from integration_tests.warehouse import STREAMS, Command, live_through, needs
+from integration_tests.warehouse import (
+    STREAMS,
+    Command,
+    hostile_values_arrive_or_are_named,
+    live_through,
+    lives_beside_a_table_of_somebody_else,
+    needs,
+)
 
 needs("dlt", "dlt (the extra `postgres`) is not installed")
 psycopg2 = pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
@@ -75,30 +81,24 @@ def test_a_space_with_a_life_in_postgresql(server: dict[str, Any], tmp_path: Pat
 def test_hostile_values_arrive_or_are_named(
     server: dict[str, Any], emulator: Emulator, tmp_path: Path, user: str, password: str
 ) -> None:
-    one, two, three = emulator.space.project("WEB").issues[:3]
-    one.summary, one.description = "zero \x00 byte", ""
-    one.actual_hours, two.actual_hours, three.actual_hours = 9876543210.12, 2**63 + 5, 1e30
-    three.description = "x" * (40 * 2**20)
-    emulator.space.advance(60)
+    command = Command(emulator, tmp_path, to(server, f"hostile_{user}", user), streams=["issues"], PGPASSWORD=password)
+    hostile_values_arrive_or_are_named(command, lambda name: query(server, f"SELECT * FROM hostile_{user}.{name}"))
+
+
+def test_a_table_that_cannot_be_written_costs_itself_alone(
+    server: dict[str, Any], emulator: Emulator, tmp_path: Path
+) -> None:
+    execute(server, "CREATE SCHEMA beside")
     command = Command(
-        emulator,
-        tmp_path,
-        to(server, f"hostile_{user}", user),
-        streams=["issues", "users", "projects"],
-        PGPASSWORD=password,
+        emulator, tmp_path, to(server, "beside", "fast"), streams=["issues", "issue_comments", "users"], PGPASSWORD=FAST
     )
-    _, errors = command.run()
-    rows = query(server, f"SELECT id, summary, description, actualhours FROM hostile_{user}.issues")
-    held = {row["id"]: row for row in rows}
-    assert held.keys() == {row["id"] for row in emulator.truth("issues")}
-    assert held[one.id]["summary"] == "zero \ufffd byte"
-    assert held[one.id]["description"] == "", "an empty text is not null"
-    assert held[one.id]["actualhours"] == Decimal("9876543210.12")
-    assert held[two.id]["actualhours"] == 2**63 + 5
-    assert held[three.id]["actualhours"] is None
-    assert len(held[three.id]["description"]) == 40 * 2**20
-    assert f"issues: actualHours of id {three.id} is no value of its type" in errors
-    assert errors.count(f"summary of id {one.id}") == 1
+    lives_beside_a_table_of_somebody_else(
+        command,
+        lambda name: query(server, f"SELECT * FROM beside.{name}"),
+        lambda statement: execute(server, statement),
+        "beside",
+        "ALTER TABLE beside.issues ALTER COLUMN summary TYPE text",
+    )
 
 
 def test_a_second_run_ends_at_once(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +26,7 @@ from typing import Any
 import pytest
 
 from integration_tests.emulator import Emulator
+from integration_tests.emulator.broken import HALF_SURROGATE
 from integration_tests.harness import UNTOLD, catalog_streams, primary_key
 from source_backlog.api.oauth import TokenStore, keep_tokens_in
 
@@ -255,6 +258,82 @@ def _value(value: Any, kind: Mapping[str, Any]) -> Any:
     if kind.get("format") == "date":
         return date.fromisoformat(value) if isinstance(value, str) else value
     return float(value) if "number" in types else value
+
+
+def hostile_values_arrive_or_are_named(command: Command, table: Table) -> None:
+    """What databases, Arrow or JSON do not take, in one sync: the row arrives, and with it what can."""
+    emulator = command.emulator
+    one, two, three, four = emulator.space.project("WEB").issues[:4]
+    one.summary, one.description = "zero \x00 byte", ""
+    two.summary = f"cut {HALF_SURROGATE}"
+    four.summary = "the six characters \\u0000"
+    one.actual_hours, two.actual_hours, three.actual_hours = 9876543210.12, 2**63 + 5, 1e30
+    four.number = 2**63 + 5
+    three.description = "x" * (40 * 2**20)
+    one.start_date, one.due_date = "0999-01-31", "9999-12-31"
+    two.start_date, two.due_date = "1969-12-31", "10000-01-01"
+    three.created = -(10**9)
+    emulator.space.advance(60)
+    _, errors = command.run()
+    held = {row["id"]: row for row in table("issues")}
+    assert held.keys() == {row["id"] for row in emulator.truth("issues")}
+    assert held[one.id]["summary"] == "zero \ufffd byte"
+    assert held[one.id]["description"] == "", "an empty text is not null"
+    assert held[two.id]["summary"].startswith("cut \ufffd")
+    assert held[four.id]["summary"] == "the six characters \\u0000"
+    assert held[one.id]["actualhours"] == Decimal("9876543210.12")
+    assert held[two.id]["actualhours"] == 2**63 + 5
+    assert held[three.id]["actualhours"] is None
+    assert held[four.id]["keyid"] is None
+    assert len(held[three.id]["description"]) == 40 * 2**20
+    assert [held[one.id][name] for name in ("startdate", "duedate")] == [date(999, 1, 31), date(9999, 12, 31)]
+    assert [held[two.id][name] for name in ("startdate", "duedate")] == [date(1969, 12, 31), None]
+    assert held[three.id]["created"].replace(tzinfo=None) == datetime(1938, 4, 24, 22, 13, 20)
+    for said in (
+        f"issues: summary of id {one.id} holds characters that databases do not take",
+        f"issues: actualHours of id {three.id} is no value of its type. The row arrives without it.",
+        f"issues: keyId of id {four.id} is no value of its type. The row arrives without it.",
+        f"issues: dueDate of id {two.id} is '10000-01-01', which cannot be read as a date. It is null",
+        "were replaced by U+FFFD.",
+    ):
+        assert errors.count(said) == 1, said
+
+
+def lives_beside_a_table_of_somebody_else(
+    command: Command, table: Table, execute: Callable[[str], object], schema: str, mending: str
+) -> None:
+    """A table that cannot be written to costs itself alone, and comes whole when `mending` was executed.
+
+    So does one that somebody drops.
+    """
+    emulator = command.emulator
+    execute(f"CREATE TABLE {schema}.issues (id BIGINT, summary INTEGER)")
+    # In many batches: those of the issues that follow must not be written either, nor where they have come to.
+    _, errors = command.run(status=1, checkpoint=0)
+    assert errors.count("Writing") > 2
+    last = errors.splitlines()[-1]
+    assert last.startswith("backlog-sync: issues: The database refuses what is written: ")
+    assert not any(row["summary"] in errors for row in emulator.truth("issues"))
+    others = [stream for stream in command.streams.split(",") if stream != "issues"]
+    for stream in others:
+        assert len(table(stream)) == len(emulator.truth(stream)), stream
+    assert not table("issues")
+
+    execute(mending)
+    execute(f"DROP TABLE {schema}.users")
+    before = len(emulator.requests)
+    output, errors = command.run()
+    assert "gone from the database" in errors
+    assert "users" in errors.splitlines()[-3]
+    for stream in (*others, "issues"):
+        rows, truth = ({row["id"] for row in given} for given in (table(stream), emulator.truth(stream)))
+        assert rows == truth, stream
+    # The others go on from their state.
+    assert re.search(r"issue_comments +\d+  nothing new", output), output
+    asked = [request.path for request in emulator.requests[before:]]
+    assert not [path for path in asked if path.endswith("/comments")]
+    _, errors = command.run()
+    assert "gone from the database" not in errors
 
 
 def live_through(

@@ -213,6 +213,28 @@ def test_the_first_words_wait_for_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
+def test_a_sync_imports_nothing_that_it_does_not_need() -> None:
+    code = """
+import inspect, sys
+from source_backlog.sync.destinations import Destination
+from source_backlog.sync.unneeded import left_out
+
+def no_source(of):
+    raise AssertionError(f"the source of {of} is parsed")
+
+inspect.getsource = no_source
+with left_out(Destination("duckdb", "", "")):
+    import pyarrow
+    from source_backlog.sync import loading
+    pyarrow.array([1, None])
+print({"pandas", "sqlalchemy"} & set(sys.modules))
+import pandas
+"""
+    pytest.importorskip("dlt", reason="dlt is not installed")
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("set()\n", "")
+
+
 @pytest.mark.parametrize(
     ("said", "status", "meaning"),
     [
@@ -223,6 +245,15 @@ def test_the_first_words_wait_for_nothing_heavy() -> None:
         ("terminating connection due to administrator command", FAILED, "has closed the connection"),
         ("connection to server at x failed: Connection refused", FAILED, "cannot be reached"),
         ("odd, see https://example.com/errors/1\nINSERT INTO a", FAILED, "odd, see"),
+        # What stands in a row is no word of the database.
+        ("Could not convert string 'INSERT: permission denied' to INT32", FAILED, "convert string '…' to INT32"),
+        (
+            'syntax for type bigint: "CREATE SCHEMA: disk full"\nCONTEXT:  COPY a, line 1',
+            FAILED,
+            "for type bigint: '…'",
+        ),
+        ("can't write: no space left on device, won't go on", USAGE, "disk of the destination is full"),
+        ("duplicate key\nDETAIL:  Failing row contains (connection refused).", FAILED, "duplicate key"),
     ],
 )
 def test_what_a_database_says_becomes_a_sentence(said: str, status: int, meaning: str) -> None:
@@ -232,6 +263,20 @@ def test_what_a_database_says_becomes_a_sentence(said: str, status: int, meaning
     assert meaning in str(problem)
     assert problem.status == status
     assert not any(word in str(problem) for word in ("https://", "SELECT", "INSERT", "CREATE SCHEMA"))
+
+
+@pytest.mark.parametrize(
+    ("said", "of_all"),
+    [
+        ("permission denied for table users", False),
+        ("must be owner of table users", False),
+        ("permission denied for schema backlog", True),
+        ("could not extend file: No space left on device", True),
+        ("column x does not exist", False),
+    ],
+)
+def test_what_fails_for_one_table_alone(said: str, of_all: bool) -> None:
+    assert explained(ValueError(said)).of_all is of_all
 
 
 CONFIG = {"domain": "acme.backlog.jp", "credentials": {"auth_type": "api_key", "api_key": "a-key"}}
@@ -450,6 +495,24 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What the command says when it ends with a mistake of its user; it needs neither a key nor a config here."""
     assert main(arguments) == USAGE
     return capsys.readouterr().err.removeprefix("backlog-sync: ").strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--to", "postgresql://u:p", "ss@h/db"], "an argument belongs to no option"),
+        (["--tables=secret"], "there is no option --tables;"),
+    ],
+)
+def test_what_no_option_takes_is_not_repeated(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    shown = capsys.readouterr().err
+    assert ended.value.code == USAGE
+    assert said in shown
+    assert not re.search("ss@h|secret", shown)
 
 
 def test_an_archive_is_made_of_tables_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

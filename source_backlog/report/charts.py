@@ -212,7 +212,7 @@ def lead_times(days: Sequence[float], size: Size) -> str:
         bars[bar] = bars.get(bar, 0) + 1
     canvas = Canvas(size, 0, (max(bars) + 1) * width, max(bars.values()))
     canvas.grid()
-    for bar, number in bars.items():
+    for bar, number in sorted(bars.items()):
         x, end, y = canvas.x(bar * width), canvas.x((bar + 1) * width), canvas.y(number)
         canvas.parts.append(
             f'<rect class="bar" x="{x + 1}" y="{y}" width="{max(end - x - 2, 1):.1f}" height="{canvas.y(0) - y:.1f}"/>'

@@ -18,6 +18,7 @@ from source_backlog.sync.first_words import all_streams, selected_streams, try_k
 from source_backlog.sync.holding import held
 from source_backlog.sync.progress import Progress
 from source_backlog.sync.stopping import Terminated, is_term, stoppable
+from source_backlog.sync.unneeded import left_out
 
 DESCRIPTION = """\
 Reads a Nulab Backlog space into tables of a database, or into files. The first run reads everything; the next ones read
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     speak_utf8()
     # Rows are trees without cycles, and what is imported is there to stay: looking for cycles takes a fifth of a start.
     gc.set_threshold(100_000, 50, 50)
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     if options.list_streams:
         print("\n".join(all_streams()))
         return 0
@@ -178,7 +179,7 @@ def _sync(options: argparse.Namespace, progress: Progress) -> None:
     files = files_of(options)
     streams = [*selected_streams(options.streams, options.all_streams), *(PATHS if files else ())]
     try_key(config)
-    with held(destination) as connection:
+    with left_out(destination), held(destination) as connection:
         progress.start(str(config["domain"]), destination.shown)
         _silence_dlt()
         from source_backlog.sync.loading import sync
@@ -196,6 +197,17 @@ def _sync(options: argparse.Namespace, progress: Progress) -> None:
         )
         if options.check:
             progress.last_word("The space answers the key, and the destination can be reached.")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What was asked for. argparse would repeat what it does not know: the end of a password with a blank in it."""
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        named = ", ".join(each.split("=")[0] for each in unknown if each.startswith("--"))
+        what = f"there is no option {named}" if named else "an argument belongs to no option"
+        parser.error(f"{what}; what holds blanks is put into quotes")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

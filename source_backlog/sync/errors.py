@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 FAILED = 1
 USAGE = 2
 
+NO_RIGHTS = (
+    "The user of the database may not do what is needed: create a schema, and create, read and write tables in it."
+)
+
 # What the libraries of the databases say, and what that means: the first that is found counts.
 MEANINGS: tuple[tuple[str, int, str], ...] = (
     (
@@ -27,7 +31,7 @@ MEANINGS: tuple[tuple[str, int, str], ...] = (
     (
         r"permission denied|insufficient privilege|access denied|not authorized|must be owner|unauthorized|forbidden",
         USAGE,
-        "The user of the database may not do what is needed: create a schema, and create, read and write tables in it.",
+        NO_RIGHTS,
     ),
     (
         r"password authentication failed|no password supplied|not permitted to log in|role .* does not exist|"
@@ -57,6 +61,10 @@ MEANINGS: tuple[tuple[str, int, str], ...] = (
 )
 # Bytes that are left of a disk that is as good as full.
 LEAST_ROOM = 1024 * 1024
+# Where a right is missing for one table alone.
+_OF_ONE_TABLE = re.compile(r"\b(for|of|on) (table|relation|view)\b", re.IGNORECASE)
+# What may be a value of a row, and would be shown, or taken for what the database says of itself.
+_VALUES = re.compile(r"(?<!\w)'(?:[^']|'')*'(?!\w)|(?<=: )\".*?\"(?=\n|$)|\n(?:DETAIL|CONTEXT|LINE \d+):.*", re.DOTALL)
 _WORDS = re.compile(r"\s+")
 _ADDRESS = re.compile(r"\S*https?://\S+")
 
@@ -76,8 +84,11 @@ class SyncError(Exception):
 
 def meaning_of(text: str) -> SyncError | None:
     """What a database says, as one of `MEANINGS`; None if it is none of them."""
-    found = ((status, meaning) for pattern, status, meaning in MEANINGS if re.search(pattern, text, re.IGNORECASE))
-    return next((SyncError(meaning, status, of_all=True) for status, meaning in found), None)
+    text = _VALUES.sub("'…'", text)
+    for pattern, status, meaning in MEANINGS:
+        if re.search(pattern, text, re.IGNORECASE):
+            return SyncError(meaning, status, of_all=meaning != NO_RIGHTS or not _OF_ONE_TABLE.search(text))
+    return None
 
 
 def explained(error: BaseException, what: str = "The database") -> SyncError:
@@ -91,7 +102,7 @@ def explained(error: BaseException, what: str = "The database") -> SyncError:
     for text in reversed(texts):
         if known := meaning_of(text):
             return known
-    reason = _ADDRESS.sub("", texts[-1].split("\n")[0]) if texts else type(error).__name__
+    reason = _ADDRESS.sub("", _VALUES.sub("'…'", texts[-1]).split("\n")[0]) if texts else type(error).__name__
     return SyncError(f"{what} refuses what is written: {_WORDS.sub(' ', reason)[:200].strip()}")
 
 

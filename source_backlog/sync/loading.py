@@ -70,8 +70,26 @@ class Warehouse:
         """Whether the tables were written by version 0.1.x, whose state cannot be gone on from."""
         return not self.state and self._query("SELECT 1 FROM {} WHERE 1 = 0", "_airbyte_state") is not None
 
-    def write(self, tables: Mapping[str, Table], spools: Mapping[str, Spool], state: dict[str, Any]) -> None:
-        """Load the rows and then the state, which counts only when all is there. Raises `SyncError`."""
+    def lost(self, names: Sequence[str]) -> set[str]:
+        """The tables that were made here, and that somebody has dropped since."""
+        schema = self._pipeline.schemas.get(NAME)
+        if self._destination.is_files or schema is None:
+            return set()
+        made = [name for name in names if name in schema.tables]
+        with self.asking():
+            return {name for name in made if self._query("SELECT 1 FROM {} WHERE 1 = 0", name) is None}
+
+    def write(
+        self,
+        tables: Mapping[str, Table],
+        spools: Mapping[str, Spool],
+        state: dict[str, Any],
+        made_anew: bool = False,
+    ) -> None:
+        """Load the rows and then the state, which counts only when all is there. Raises `SyncError`.
+
+        `made_anew`: the tables are made first, which dlt thinks to be there.
+        """
 
         @dlt.source(name=NAME, max_table_nesting=0)
         def batch() -> Iterator[Any]:
@@ -80,7 +98,11 @@ class Warehouse:
                 yield tables[name].resource(self._rows(spool), self._disposition(tables[name]))
 
         try:
-            self._pipeline.run(batch(), loader_file_format=cast(Any, self._destination.file_format))
+            self._pipeline.run(
+                batch(),
+                loader_file_format=cast(Any, self._destination.file_format),
+                refresh="drop_resources" if made_anew else None,
+            )
         except Exception as error:
             problem = explained(error)
             self.restore()
@@ -93,7 +115,13 @@ class Warehouse:
         table = spool.table
         if self._destination.is_files or len(spool.ids) > COMPARED_ROWS or table.name in COMING_AGAIN:
             return set()
-        held = [row[0] for row in self._query(f"SELECT {RAW_ID} FROM {{}}", table.name) or []]
+        try:
+            held = [row[0] for row in self._query(f"SELECT {RAW_ID} FROM {{}}", table.name) or []]
+        except SyncError as error:
+            if error.of_all:
+                raise
+            # Somebody else's table: whoever writes to it is told so.
+            return set()
         new = set(spool.ids.values())
         if table.merged:
             return new.intersection(held)
@@ -112,10 +140,18 @@ class Warehouse:
                     client.truncate_tables(name)
 
     def counts(self, names: Sequence[str]) -> dict[str, int | None]:
-        """The rows of each table; None where there is none, or files."""
+        """The rows of each table; None where there is none, or files, or where it may not be read."""
         with self.asking():
-            found = {name: self._query("SELECT COUNT(*) FROM {}", name) for name in names}
-        return {name: rows[0][0] if rows else None for name, rows in found.items()}
+            return {name: self._count(name) for name in names}
+
+    def _count(self, name: str) -> int | None:
+        try:
+            rows = self._query("SELECT COUNT(*) FROM {}", name)
+        except SyncError as error:
+            if error.of_all:
+                raise
+            return None
+        return rows[0][0] if rows else None
 
     @property
     def is_files(self) -> bool:
@@ -178,13 +214,23 @@ class Sync:
         self._warehouse, self._progress, self._connector = warehouse, progress, connector
         self._tables = {table.name: table for table in tables}
         self._afresh = afresh
+        self._lost: set[str] = set()
+        self._unwritten: set[str] = set()
         self.failures: list[Failure] = []
 
     def run(self, folder: Path, identity: Mapping[str, Any]) -> None:
         """Read and load all tables; what fails goes into `failures`, with what the connector could not read."""
+        self._lost = self._warehouse.lost(list(self._tables))
+        if self._lost:
+            self._progress.note(
+                f"These tables are gone from the database, and are made and read from the beginning: "
+                f"{', '.join(sorted(self._lost))}."
+            )
         saved = self._warehouse.state.get("streams", {})
-        states = {name: saved[name] for name in self._tables if name in saved and not self._afresh}
-        reading = Reading(self._connector, list(self._tables.values()), states, folder, self._heard)
+        known = (
+            {} if self._afresh else {name: saved[name] for name in self._tables.keys() - self._lost if name in saved}
+        )
+        reading = Reading(self._connector, list(self._tables.values()), known, folder, self._heard)
         for batch in reading.batches(CHECKPOINT_SECONDS):
             self._load(batch, identity)
         failed = {failure.stream for failure in self._connector.failures}
@@ -194,7 +240,6 @@ class Sync:
         self.failures += self._connector.failures
 
     def _load(self, batch: Batch, identity: Mapping[str, Any]) -> None:
-        state = {**identity, "streams": {**self._warehouse.state.get("streams", {}), **batch.states}}
         self._progress.phase("writing")
         spools = {}
         with self._warehouse.asking():
@@ -204,30 +249,49 @@ class Sync:
             emptied = not self._tables[name].merged and not spool.ids
             if not emptied:
                 self._progress.unchanged(name, spool.leave_out(same))
-            if spool.ids or emptied:
+            if spool.ids or emptied or name in self._lost:
                 spools[name] = spool
-        if spools or state != self._warehouse.state:
-            self._write(spools, state)
+        self._write(spools, batch.states, identity)
         for spool in batch.spools.values():
             spool.remove()
         self._progress.phase("reading")
 
-    def _write(self, spools: Mapping[str, Spool], state: dict[str, Any]) -> None:
+    def _write(self, spools: Mapping[str, Spool], states: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+        # What follows a batch that was not written must not be either: its state would pass over the rows before it.
+        spools = {name: spool for name, spool in spools.items() if name not in self._unwritten}
+        states = {name: state for name, state in states.items() if name not in self._unwritten}
+        one_by_one = self._lost.intersection(spools)
+        others = {name: spool for name, spool in spools.items() if name not in one_by_one}
         try:
-            self._warehouse.write(self._tables, spools, state)
-            return
+            self._write_together(others, {name: states[name] for name in states.keys() - one_by_one}, identity)
         except SyncError as error:
-            if len(spools) < 2 or error.of_all:
+            if error.of_all or not others:
                 raise
-        # One stream may have failed for all: each by itself, with the state that its rows bring it to.
-        streams = state["streams"]
-        for name, spool in spools.items():
-            known = self._warehouse.state.get("streams", {})
-            own = {name: streams[name]} if name in streams else {}
+            # One stream may have failed for all.
+            one_by_one |= others.keys()
+            self._write_together({}, {name: states[name] for name in states.keys() - one_by_one}, identity)
+        for name in sorted(one_by_one):
             try:
-                self._warehouse.write(self._tables, {name: spool}, {**state, "streams": {**known, **own}})
+                own = {name: states[name]} if name in states else {}
+                self._write_together({name: spools[name]}, own, identity, made_anew=name in self._lost)
+                self._lost.discard(name)
             except SyncError as error:
+                if error.of_all:
+                    raise
+                self._unwritten.add(name)
                 self.failures.append(Failure(name, str(error), error.status == USAGE))
+
+    def _write_together(
+        self,
+        spools: Mapping[str, Spool],
+        states: Mapping[str, Any],
+        identity: Mapping[str, Any],
+        made_anew: bool = False,
+    ) -> None:
+        streams = {**self._warehouse.state.get("streams", {}), **states}
+        state = {**identity, "streams": streams}
+        if spools or state != self._warehouse.state:
+            self._warehouse.write(self._tables, spools, state, made_anew)
 
     def _heard(self, message: AirbyteMessage) -> None:
         if message.record is not None:

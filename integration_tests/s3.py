@@ -1,0 +1,103 @@
+"""`python -m integration_tests.s3`: `backlog-sync` into an S3-compatible server, killed and resumed as in the tests.
+
+The server is moto's. It and the client are no part of the environment of the tests: they are installed into `build/s3`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ROOT / "build" / "s3"
+NEEDED = ("moto[server]>=5.2,<6", "s3fs>=2026.1")
+BUCKET = "backlog"
+KEY = "testing"
+PATIENCE_SECONDS = 60
+
+
+def install() -> None:
+    """Go on in a process that finds the packages, after they were installed if they are missing."""
+    if not (PACKAGES / "moto").is_dir():
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", PACKAGES, *NEEDED], check=True)
+    if str(PACKAGES) not in sys.path:
+        paths = os.pathsep.join([str(PACKAGES), str(ROOT)])
+        os.execve(sys.executable, [sys.executable, "-m", __spec__.name], {**os.environ, "PYTHONPATH": paths})
+
+
+def main() -> None:
+    """Print how many rows of each stream were compared, once with Parquet and once with JSON Lines."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"  # ignore-https-check
+        bucket = made_at(address)
+        for kind in ("parquet", "jsonl"):
+            print(f"{kind}: {lived_through(bucket, address, kind)}", flush=True)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def made_at(address: str) -> Any:
+    """A bucket on the server, once that answers."""
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    resource = boto3.resource(
+        "s3", endpoint_url=address, aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name="us-east-1"
+    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return resource.create_bucket(Bucket=BUCKET)
+        except BotoCoreError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def lived_through(bucket: Any, address: str, kind: str) -> dict[str, int]:
+    """First load, changes, second load, each killed before it succeeds; the rows that equal the space then."""
+    from integration_tests.emulator import Emulator
+    from integration_tests.test_warehouse_files import rows_of
+    from integration_tests.warehouse import Command, live_through
+
+    credentials = {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": KEY,
+        "REGION_NAME": "us-east-1",
+        "ENDPOINT_URL": address,
+    }
+    environment = {f"DESTINATION__FILESYSTEM__CREDENTIALS__{name}": value for name, value in credentials.items()}
+    with tempfile.TemporaryDirectory() as temporary, Emulator(seed=3, projects=2, issues=40) as emulator:
+        folder = Path(temporary)
+
+        def table(name: str) -> list[dict[str, Any]]:
+            with tempfile.TemporaryDirectory() as copied:
+                (Path(copied) / "backlog" / name).mkdir(parents=True)
+                for file in bucket.objects.filter(Prefix=f"{kind}/backlog/{name}/"):
+                    bucket.download_file(file.key, str(Path(copied) / "backlog" / name / file.key.split("/")[-1]))
+                return list(rows_of(Path(copied))(name))
+
+        command = Command(emulator, folder, f"s3://{BUCKET}/{kind}?format={kind}", **environment)
+        compared = live_through(command, table, phases=["normalize", "complete"])
+        assert not list(command.temporary.glob("backlog-sync-*.lock"))
+        return compared
+
+
+if __name__ == "__main__":
+    install()
+    main()

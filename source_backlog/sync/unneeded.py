@@ -1,0 +1,49 @@
+"""What other packages do when they are imported, which no sync needs: a quarter of one in which nothing has changed."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
+
+from source_backlog.sync.destinations import Destination
+
+# pyarrow and dlt import them wherever they are installed, and do without elsewhere. The CDK has pandas among its
+# dependencies. The drivers of other databases may rely on them.
+OPTIONAL = frozenset(["pandas", "sqlalchemy"])
+DO_WITHOUT = frozenset(["duckdb", "postgres", "filesystem"])
+
+
+class _NotInstalled(MetaPathFinder):
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname in OPTIONAL:
+            raise ModuleNotFoundError(f"{fullname} is not needed here", name=fullname)
+
+
+@contextlib.contextmanager
+def left_out(destination: Destination) -> Iterator[None]:
+    """Within, imports are spared what a sync into `destination` does not need."""
+    _without_descriptions()
+    finder = _NotInstalled()
+    if destination.kind in DO_WITHOUT:
+        sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(finder)
+
+
+def _without_descriptions() -> None:
+    """Have serpyco_rs, which reads the messages of the CDK, not parse the sources of their classes for descriptions.
+
+    They would go into JSON schemas that nobody asks for.
+    """
+    with contextlib.suppress(ImportError):
+        import attributes_doc
+
+        original = attributes_doc.get_attributes_doc
+        attributes_doc.get_attributes_doc = lambda cls: {}
+        try:
+            import serpyco_rs  # noqa: F401
+        finally:
+            attributes_doc.get_attributes_doc = original
