@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,29 @@ def test_a_table_that_cannot_be_written_costs_itself_alone(
         "beside",
         "ALTER TABLE beside.issues ALTER COLUMN summary TYPE text",
     )
+
+
+def test_a_backup_is_compared_with_backlog(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:
+    streams = ["issues", "issue_comments", "wikis", "deletions", "sync_coverage"]
+    command = Command(emulator, tmp_path, to(server, "backup", "fast"), streams=streams, PGPASSWORD=FAST)
+    command.config.write_text(json.dumps(emulator.config(num_workers=4)), encoding="utf-8")
+    files = ["--files", str(tmp_path / "files")]
+    verify = [*files, "--verify", "--json", "-", "--sample", "100000"]
+    command.run(*files)
+    good = json.loads(command.run(*verify)[0])
+    objects = sum(len(emulator.truth(stream)) for stream in streams[:3])
+    assert good["differences"] == 0 and good["sample"]["same"] == objects > 20 and good["files"]["checked"] > 3
+
+    first, second = query(server, "SELECT id FROM backup.issues ORDER BY id LIMIT 2")
+    execute(server, f"DELETE FROM backup.issues WHERE id = {first['id']}")
+    execute(server, f"UPDATE backup.issues SET summary = 'すり替え' WHERE id = {second['id']}")
+    (row,) = query(server, "SELECT id, path FROM backup.issue_attachment_files ORDER BY id LIMIT 1")
+    (tmp_path / "files" / row["path"]).write_bytes(b"other bytes")
+    damaged = json.loads(command.run(*verify, status=1)[0])
+    assert sum(one["missing"] for one in damaged["counts"]) == 1
+    assert [(one["id"], one["field"]) for one in damaged["sample"]["wrong"]] == [(str(second["id"]), "summary")]
+    assert [one["id"] for one in damaged["files"]["wrong"]] == [row["id"]]
+    assert damaged["differences"] == 3
 
 
 def test_a_second_run_ends_at_once(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:
