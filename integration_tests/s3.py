@@ -1,10 +1,13 @@
-"""`python -m integration_tests.s3`: `backlog-sync` into an S3-compatible server, killed and resumed as in the tests.
+"""`python -m integration_tests.s3`: `backlog-sync` into an S3-compatible server, and a backup with its files there.
+
+The loads are killed and resumed as in the tests.
 
 The server is moto's. It and the client are no part of the environment of the tests: they are installed into `build/s3`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -45,7 +48,8 @@ def main() -> None:
         address = f"http://127.0.0.1:{port}"  # ignore-https-check
         bucket = made_at(address)
         for kind in ("parquet", "jsonl"):
-            print(f"{kind}: {lived_through(bucket, address, kind)}", flush=True)
+            print(f"{kind}: {lived_through(bucket, environment_for(address), kind)}", flush=True)
+        print(f"files: {backed_up(bucket, environment_for(address))}", flush=True)
     finally:
         server.terminate()
         server.wait()
@@ -69,19 +73,23 @@ def made_at(address: str) -> Any:
             time.sleep(0.2)
 
 
-def lived_through(bucket: Any, address: str, kind: str) -> dict[str, int]:
-    """First load, changes, second load, each killed before it succeeds; the rows that equal the space then."""
-    from integration_tests.emulator import Emulator
-    from integration_tests.test_warehouse_files import rows_of
-    from integration_tests.warehouse import Command, live_through
-
+def environment_for(address: str) -> dict[str, str]:
+    """The credentials, as dlt takes them for files."""
     credentials = {
         "AWS_ACCESS_KEY_ID": KEY,
         "AWS_SECRET_ACCESS_KEY": KEY,
         "REGION_NAME": "us-east-1",
         "ENDPOINT_URL": address,
     }
-    environment = {f"DESTINATION__FILESYSTEM__CREDENTIALS__{name}": value for name, value in credentials.items()}
+    return {f"DESTINATION__FILESYSTEM__CREDENTIALS__{name}": value for name, value in credentials.items()}
+
+
+def lived_through(bucket: Any, environment: dict[str, str], kind: str) -> dict[str, int]:
+    """First load, changes, second load, each killed before it succeeds; the rows that equal the space then."""
+    from integration_tests.emulator import Emulator
+    from integration_tests.test_warehouse_files import rows_of
+    from integration_tests.warehouse import Command, live_through
+
     with tempfile.TemporaryDirectory() as temporary, Emulator(seed=3, projects=2, issues=40) as emulator:
         folder = Path(temporary)
 
@@ -96,6 +104,59 @@ def lived_through(bucket: Any, address: str, kind: str) -> dict[str, int]:
         compared = live_through(command, table, phases=["normalize", "complete"])
         assert not list(command.temporary.glob("backlog-sync-*.lock"))
         return compared
+
+
+def backed_up(bucket: Any, environment: dict[str, str]) -> int:
+    """A backup into DuckDB and the bucket, killed, finished, verified, damaged, verified and repaired; its files."""
+    import duckdb
+
+    from integration_tests.emulator import Emulator
+    from integration_tests.harness import FILES_OF, files_of
+    from integration_tests.warehouse import Command
+
+    def stored() -> dict[str, Any]:
+        return {one.key.removeprefix("files/"): one for one in bucket.objects.filter(Prefix="files/")}
+
+    with tempfile.TemporaryDirectory() as temporary, Emulator(seed=3, projects=2, issues=40) as emulator:
+        folder = Path(temporary)
+        file = folder / "backlog.duckdb"
+        command = Command(emulator, folder, f"duckdb:///{file}", streams=["issues", "sync_coverage"], **environment)
+        command.config.write_text(json.dumps(emulator.config(num_workers=4)), encoding="utf-8")
+        options = ["--files", f"s3://{BUCKET}/files"]
+        run = command.start(*options)
+        while not stored():
+            time.sleep(0.05)
+        run.send(9)
+        assert run.wait() == -9
+        command.run(*options)
+        expected = {
+            (stream, number): one for stream, by in files_of(emulator.space).items() for number, one in by.items()
+        }
+        with duckdb.connect(str(file), read_only=True) as connection:
+            rows = {
+                (stream, number): path
+                for stream in FILES_OF
+                for number, path in connection.execute(
+                    f"SELECT id, {'storedpath' if stream == 'shared_file_contents' else 'path'} FROM main.{stream}"
+                ).fetchall()
+            }
+        assert rows.keys() == expected.keys()
+        for key, path in rows.items():
+            assert stored()[path].get()["Body"].read() == expected[key].content(), path
+        assert stored().keys() == set(rows.values())
+        command.run(*options, "--verify")
+        damaged, gone = list(rows.values())[:2]
+        bucket.put_object(Key=f"files/{damaged}", Body=b"other bytes")
+        stored()[gone].delete()
+        output, _ = command.run(*options, "--verify", status=1)
+        assert f"{gone}: not there" in output and f"{damaged}: 11 bytes, not" in output, output
+        _, errors = command.run(*options, "--repair")
+        assert f"2 files are no longer in s3://{BUCKET}/files" in errors, errors
+        command.run(*options, "--verify")
+        assert stored().keys() == set(rows.values())
+        _, errors = command.run("--files", "s3://nowhere/files", status=2)
+        assert "there is no bucket nowhere" in errors, errors
+        return len(rows)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from integration_tests.emulator import Emulator
 from integration_tests.harness import EXPENSIVE, FILES_OF, Sync, catalog_streams, configured, files_of, sync
 from source_backlog.api.requester import BacklogClient
 from source_backlog.changes.position import FilesPosition
+from source_backlog.embedded import Connector
 from source_backlog.streams import files
 from source_backlog.streams.files import LONGEST_NAME_BYTES, MOST_REFUSALS, FileProgress, safe_name
 
@@ -513,6 +514,50 @@ def test_the_staging_directory_that_cannot_be_written_to_is_named(staging: Path)
         result = sync(emulator, STREAM, fails=True, **ONLY)
         messages = " ".join(str(error.trace.error.message) for error in result.errors)
         assert f"Could not write to the staging directory for files, {staging}" in messages
+
+
+class Kept:
+    """A store that takes so many files."""
+
+    shown = "s3://bucket/files"
+
+    def __init__(self, room: int) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.room = room
+
+    def put(self, file: Path, path: str) -> None:
+        if len(self.contents) == self.room:
+            raise OSError(None, "refused")
+        self.contents[path] = file.read_bytes()
+
+
+def test_a_row_says_that_a_file_is_in_the_store_when_it_is(tmp_path: Path) -> None:
+    store, given, states = Kept(5), {}, {}
+    with with_attachments(12) as emulator:
+        expected = files_of(emulator.space)[STREAM[0]]
+        for full in (True, False):
+            connector = Connector(emulator.config(**ONLY), files=tmp_path / "files", store=store)
+            for message in connector.read([catalog_streams()[STREAM[0]]], states):
+                if message.record:
+                    row = dict(message.record.data)
+                    content = store.contents[row["path"]]
+                    assert content == expected[row["id"]].content()
+                    assert (row["bytes"], row["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+                    given[row["id"]] = row
+                if message.state:
+                    states[STREAM[0]] = AirbyteStateMessageSerializer.dump(message.state)["stream"]["stream_state"]
+            messages = [failure.message for failure in connector.failures]
+            if full:
+                # One of those that are under way may have been put without its row.
+                assert 0 < len(given) <= 5 == len(store.contents)
+                (message,) = [text for text in messages if "Could not write" in text]
+                assert "the folder of the files, s3://bucket/files: refused." in message
+            else:
+                assert not messages
+            store.room = 1_000
+        assert {row["path"] for row in given.values()} == store.contents.keys()
+        assert len(given) == 12
+    assert not [one for one in (tmp_path / "files").rglob("*") if one.is_file()], "nothing stays here"
 
 
 # --- limits ---

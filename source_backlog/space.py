@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests.adapters import HTTPAdapter
@@ -24,6 +24,15 @@ _READ_BY_ALL = ("projects", "space/activities", "projects/{}/activities", "users
 def endpoint_of(path: str) -> str:
     """The endpoint that a path belongs to, ids taken out: `issues/12/comments` is of `issues/{}/comments`."""
     return _FOLDER.sub("/{}", _ID_SEGMENT.sub("/{}", path.split("?", 1)[0]))
+
+
+class Store(Protocol):
+    """Where whole files go that do not stay in `Space.files`. `shown` is its name for the user."""
+
+    shown: str
+
+    def put(self, file: Path, path: str) -> None:
+        """Copy a file to `path`, where it appears at once or not at all. Raises `OSError`."""
 
 
 class Space:
@@ -65,6 +74,7 @@ class Space:
         self.file_streams: set[str] = set()
         # Where files go and stay, instead of the folder from which the platform takes them.
         self.files: Path | None = None
+        self.store: Store | None = None
         self.memory: dict[str, Any] = {}
         self.lock = threading.RLock()
         self._locks: dict[str, threading.RLock] = collections.defaultdict(threading.RLock)

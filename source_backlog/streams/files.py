@@ -222,7 +222,10 @@ class FileRetriever(ObjectRetriever):
         with part.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         size, stated = part.stat().st_size, row.get("size")
-        os.replace(part, target)
+        if self.api_budget.store is None:
+            os.replace(part, target)
+        else:
+            self.api_budget.store.put(part, relative.as_posix())
         if isinstance(stated, int) and size != stated:
             self.backlog.left_out.collect(
                 f"{self.name}: these files have another size than Backlog states, also when fetched again: ",
@@ -258,6 +261,8 @@ class FileRetriever(ObjectRetriever):
 
     @property
     def _folder_of_files(self) -> str:
+        if self.api_budget.store is not None:
+            return f"folder of the files, {self.api_budget.store.shown}"
         if self.api_budget.files is not None:
             return f"folder of the files, {self.api_budget.files}"
         return f"staging directory for files, {get_files_directory()}"

@@ -13,7 +13,7 @@ from typing import Any
 from source_backlog.output import speak_utf8
 from source_backlog.sync.destinations import FORMS, Destination, destination_of
 from source_backlog.sync.errors import USAGE, SyncError, unforeseen
-from source_backlog.sync.files import PATHS, add_options, files_of
+from source_backlog.sync.files import PATHS, add_options, files_of, local_folder_of
 from source_backlog.sync.first_words import all_streams, selected_streams, try_key
 from source_backlog.sync.holding import held
 from source_backlog.sync.progress import Progress
@@ -143,17 +143,18 @@ def _report(options: argparse.Namespace, progress: Progress) -> None:
 def _archive(options: argparse.Namespace, _: Progress) -> None:
     from source_backlog.sync.archiving import archive
 
-    archive(_destination(options), options.archive, options.files)
+    destination = _destination(options)
+    archive(destination, options.archive, local_folder_of(options))
 
 
 def _verify(options: argparse.Namespace, progress: Progress) -> None:
     destination = _destination(options)
     config = config_of(options.config, os.environ)
+    _silence_dlt()
     files = files_of(options)
     try_key(config)
     with held(destination) as connection:
         progress.start(str(config["domain"]), destination.shown)
-        _silence_dlt()
         from source_backlog.sync.verifying import verify
 
         verify(config, options.config, destination, connection, files, options, progress)
@@ -176,12 +177,12 @@ def _silence_dlt() -> None:
 def _sync(options: argparse.Namespace, progress: Progress) -> None:
     destination = _destination(options)
     config = config_of(options.config, os.environ)
+    _silence_dlt()
     files = files_of(options)
     streams = [*selected_streams(options.streams, options.all_streams), *(PATHS if files else ())]
     try_key(config)
     with left_out(destination), held(destination) as connection:
         progress.start(str(config["domain"]), destination.shown)
-        _silence_dlt()
         from source_backlog.sync.loading import sync
 
         sync(

@@ -83,23 +83,35 @@ def destination_of(url: str, dataset: str | None = None, environment: Mapping[st
         found = Destination(url, url, SCHEMA, file_format="parquet" if url == "motherduck" else None)
     else:
         raise SyncError(f"--to names nothing that can be written to. {ONE_OF}", USAGE)
-    modules, extra = NEEDS[parts.scheme if found.is_files else found.kind]
-    missing = [name for name in ("dlt", "pyarrow", *modules) if not _is_there(name)]
-    if missing:
-        raise SyncError(
-            f"What writes to {extra} is not installed ({', '.join(missing)}): "
-            f"pip install 'airbyte-source-backlog[{extra}]'",
-            USAGE,
-        )
+    _installed(parts.scheme if found.is_files else found.kind)
     return _with_dataset(found, dataset or found.dataset)
 
 
-def _split(url: str) -> SplitResult:
+def folder_of_files(address: str) -> Path | str:
+    """The folder that `--files` names: one of this machine, or an address in an object store.
+
+    Raises `SyncError` (usage) for anything else, for a password within it, and where a module is missing.
+    """
+    if "://" not in address:
+        return Path(address)
+    parts = _split(address, "--files", "give it as docs/warehouse.md says, under Files")
+    where = unquote(parts.path)
+    if parts.scheme == "file" and where and not parts.netloc:
+        return Path(where)
+    if parts.scheme not in ("s3", "gs", "az") or not parts.netloc or parts.query:
+        raise SyncError("--files is a folder, or one of s3://BUCKET/FOLDER, gs://… and az://…", USAGE)
+    _installed(parts.scheme)
+    return f"{parts.scheme}://{parts.netloc}{where.rstrip('/')}"
+
+
+def _split(
+    url: str, option: str = "--to", instead: str = "set the environment variable PGPASSWORD or SNOWFLAKE_PASSWORD"
+) -> SplitResult:
     # Also one with a slash or # in it, which ends up in the path or in a port.
     if re.match(r"(?!duckdb|file)\w+://[^@]*:.*@", url) or "password=" in url.lower():
         raise SyncError(
-            "--to must not contain a password, because every user of this machine can read the command line. Leave it "
-            "out there and set the environment variable PGPASSWORD or SNOWFLAKE_PASSWORD.",
+            f"{option} must not contain a password, because every user of this machine can read the command line. "
+            f"Leave it out there and {instead}.",
             USAGE,
         )
     try:
@@ -108,8 +120,8 @@ def _split(url: str) -> SplitResult:
             raise ValueError
     except ValueError as error:
         raise SyncError(
-            "--to cannot be read: the port is a number up to 65535, and @, :, /, # and ? within a name are written as "
-            "%40, %3A, %2F, %23 and %3F.",
+            f"{option} cannot be read: the port is a number up to 65535, and @, :, /, # and ? within a name are "
+            "written as %40, %3A, %2F, %23 and %3F.",
             USAGE,
         ) from error
     return parts
@@ -220,3 +232,15 @@ def _is_there(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
+
+
+def _installed(name: str) -> None:
+    """Raise `SyncError` (usage) where a module is missing that a key of `NEEDS` needs."""
+    modules, extra = NEEDS[name]
+    missing = [each for each in ("dlt", "pyarrow", *modules) if not _is_there(each)]
+    if missing:
+        raise SyncError(
+            f"What writes to {extra} is not installed ({', '.join(missing)}): "
+            f"pip install 'airbyte-source-backlog[{extra}]'",
+            USAGE,
+        )

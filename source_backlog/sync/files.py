@@ -5,12 +5,14 @@ import copy
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from source_backlog.sync.destinations import folder_of_files
 from source_backlog.sync.errors import USAGE, SyncError
 from source_backlog.sync.progress import Progress
 from source_backlog.values import STAMP, Row
@@ -18,6 +20,7 @@ from source_backlog.values import STAMP, Row
 if TYPE_CHECKING:
     from source_backlog.dlt import Table
     from source_backlog.sync.loading import Warehouse
+    from source_backlog.sync.stores import Bucket
 
 # The streams whose rows are files, and the column that says where each lies.
 PATHS = {
@@ -38,9 +41,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add `--files` and `--repair`, and `--verify` with what belongs to it."""
     parser.add_argument(
         "--files",
-        type=Path,
         metavar="DIR",
-        help="also fetch all attachments and shared files, into this folder; with --archive and --verify: their folder",
+        help="also fetch all attachments and shared files, into this folder, or s3://BUCKET/FOLDER, gs://… or az://…; "
+        "with --archive and --verify: their folder",
     )
     parser.add_argument(
         "--repair", action="store_true", help="with --files: fetch files again that are no longer in the folder"
@@ -64,13 +67,20 @@ def _number(text: str) -> int:
 def files_of(options: argparse.Namespace) -> "Files | None":
     """The folder that the options name, made if need be; None without one.
 
-    Raises `SyncError` (usage) when nothing can be written there, and for `--repair` without `--files`.
+    Raises `SyncError`: of status 2 when nothing can be written there, and for `--repair` without `--files`; of status 1
+    when an object store does not answer.
     """
     if options.files is None:
         if options.repair:
             raise SyncError("--repair goes with --files, which names the folder.", USAGE)
         return None
-    folder = options.files.absolute()
+    named = folder_of_files(options.files)
+    if isinstance(named, str):
+        from source_backlog.sync.stores import Bucket
+
+        bucket = Bucket(named)
+        return Files(bucket.folder, options.repair, bucket)
+    folder = named.absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -80,28 +90,54 @@ def files_of(options: argparse.Namespace) -> "Files | None":
     return Files(folder, options.repair)
 
 
+def local_folder_of(options: argparse.Namespace) -> Path | None:
+    """The folder that the options name, for what needs one on this machine; None without one.
+
+    Raises `SyncError` (usage) for an object store.
+    """
+    named = None if options.files is None else folder_of_files(options.files)
+    if isinstance(named, str):
+        raise SyncError(
+            f"The pages of an archive show files of this machine: copy {named} into a folder, and name that.", USAGE
+        )
+    return named
+
+
 @dataclass(frozen=True)
 class Files:
-    """A folder with the files of a space, each of which has a row in the table of its stream."""
+    """The files of a space, each of which has a row in the table of its stream: in `folder`, or in `store`."""
 
     folder: Path
     repair: bool = False
+    store: "Bucket | None" = None
+
+    @property
+    def shown(self) -> str:
+        """Where they are, for the user."""
+        return self.store.shown if self.store else str(self.folder)
+
+    def opened(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """The contents of a file. Raises `OSError`."""
+        return self.store.opened(path) if self.store else (self.folder / path).open("rb")
 
     def prepare(self, warehouse: "Warehouse", tables: Sequence["Table"], progress: Progress) -> None:
         """Before a sync: remove what a run that was killed has left, and look for files that have vanished.
 
-        With `repair` the state is changed so that the sync fetches them again. Raises `SyncError` (usage) where the
-        tables cannot be asked.
+        With `repair` the state is changed so that the sync fetches them again. Raises `SyncError` where the tables
+        cannot be asked, or the store cannot be listed.
         """
         for part in self.folder.rglob(PARTS):
             part.unlink()
-        vanished = {table.name: rows for table in tables if (rows := self.vanished(warehouse, table))}
+        try:
+            vanished = {table.name: rows for table in tables if (rows := self.vanished(warehouse, table))}
+        except OSError as error:
+            raise SyncError(f"--files: {self.shown} cannot be listed ({error.strerror or error}).") from error
         number = sum(len(rows) for rows in vanished.values())
         if not number:
             return
         names = [row[PATHS[stream]] for stream, rows in vanished.items() for row in rows][:MOST_NAMES]
         more = f" and {number - len(names)} more" if number > len(names) else ""
-        said = f"{number} {'file is' if number == 1 else 'files are'} no longer in {self.folder}: "
+        said = f"{number} {'file is' if number == 1 else 'files are'} no longer in {self.shown}: "
         said += f"{', '.join(names)}{more}."
         if not self.repair:
             progress.note(f"{said} --repair fetches them again.")
@@ -124,6 +160,8 @@ class Files:
         if not path:
             # The row of a file that went elsewhere, by a version that did not say where.
             return False
+        if self.store is not None:
+            return self.store.sizes.get(str(path)) == row.get("bytes")
         try:
             return (self.folder / str(path)).stat().st_size == row.get("bytes")
         except OSError:

@@ -317,7 +317,8 @@ def sync(
 
     Raises `SyncError` with what the user has to know.
     """
-    connector = Connector(config, config_path, progress.log, files.folder if files else None)
+    folder_of_files, store = (files.folder, files.store) if files else (None, None)
+    connector = Connector(config, config_path, progress.log, folder_of_files, store)
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
         folder = Path(temporary)
         warehouse, identity = opened(connector, destination, connection, folder, progress)

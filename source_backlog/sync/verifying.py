@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import os
 import random
 import re
 import tempfile
@@ -10,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -122,7 +123,7 @@ class Verification:
                 continue
             for row in rows_of(self._warehouse, self._tables[stream]):
                 checked += 1
-                if problem := wrong_with(self._files.folder, row, column):
+                if problem := wrong_with(self._files, row, column):
                     wrong.append({"stream": stream, "id": row["id"], "path": row.get(column), "problem": problem})
         return {"checked": checked, "wrong": wrong}
 
@@ -200,15 +201,15 @@ class Verification:
         return row
 
 
-def wrong_with(folder: Path, row: Mapping[str, Any], column: str) -> str | None:
+def wrong_with(files: Files, row: Mapping[str, Any], column: str) -> str | None:
     """What is wrong with the file of a row; None if nothing is."""
     path = row.get(column)
     if not path:
         return "no path"
     try:
-        with (folder / str(path)).open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        size = (folder / str(path)).stat().st_size
+        with files.opened(str(path)) as content:
+            digest = hashlib.file_digest(cast(Any, content), "sha256").hexdigest()
+            size = content.seek(0, os.SEEK_END)
     except FileNotFoundError:
         return "not there"
     except OSError as error:
