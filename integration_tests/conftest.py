@@ -39,10 +39,17 @@ def read_once() -> Iterator[None]:
             patch.setattr(BaseModel, name, method)
         # What the factory asks of a class for each component that it makes.
         patch.setattr(model_to_component_factory, "get_type_hints", functools.cache(typing.get_type_hints))
-        patch.setattr(inspect, "getfullargspec", functools.cache(inspect.getfullargspec))
+        patch.setattr(inspect, "getfullargspec", known_arguments())
         # Nobody waits for the second between two searches but test_politeness.py.
         patch.setattr(turns, "GAP_SECONDS", 0.0)
         yield
+
+
+def known_arguments() -> Any:
+    """In place of the function of `inspect`, which the factory asks about its own methods."""
+    known = functools.cache(inspect.getfullargspec)
+    # By the function: a bound method would keep its factory alive, and with it all that a sync has read.
+    return lambda method: known(getattr(method, "__func__", method))
 
 
 def resolved_once() -> Any:
