@@ -107,7 +107,7 @@ def lived_through(bucket: Any, environment: dict[str, str], kind: str) -> dict[s
 
 
 def backed_up(bucket: Any, environment: dict[str, str]) -> int:
-    """A backup into DuckDB and the bucket, killed, finished, verified, damaged, verified and repaired; its files."""
+    """A backup into DuckDB and the bucket, killed, finished, changed, damaged and repaired; how many files it has."""
     import duckdb
 
     from integration_tests.emulator import Emulator
@@ -118,9 +118,28 @@ def backed_up(bucket: Any, environment: dict[str, str]) -> int:
         return {one.key.removeprefix("files/"): one for one in bucket.objects.filter(Prefix="files/")}
 
     with tempfile.TemporaryDirectory() as temporary, Emulator(seed=3, projects=2, issues=40) as emulator:
-        folder = Path(temporary)
-        file = folder / "backlog.duckdb"
-        command = Command(emulator, folder, f"duckdb:///{file}", streams=["issues", "sync_coverage"], **environment)
+        file = Path(temporary) / "backlog.duckdb"
+
+        def compared() -> list[str]:
+            expected = {
+                (stream, number): one for stream, by in files_of(emulator.space).items() for number, one in by.items()
+            }
+            with duckdb.connect(str(file), read_only=True) as connection:
+                paths = {
+                    (stream, number): path
+                    for stream in FILES_OF
+                    for number, path in connection.execute(
+                        f"SELECT id, {'storedpath' if stream == 'shared_file_contents' else 'path'} FROM main.{stream}"
+                    ).fetchall()
+                }
+            there = stored()
+            assert paths.keys() == expected.keys() and there.keys() == set(paths.values())
+            for key, path in paths.items():
+                assert there[path].get()["Body"].read() == expected[key].content(), path
+            return list(there)
+
+        streams = ["issues", "sync_coverage"]
+        command = Command(emulator, Path(temporary), f"duckdb:///{file}", streams=streams, **environment)
         command.config.write_text(json.dumps(emulator.config(num_workers=4)), encoding="utf-8")
         options = ["--files", f"s3://{BUCKET}/files"]
         run = command.start(*options)
@@ -128,35 +147,25 @@ def backed_up(bucket: Any, environment: dict[str, str]) -> int:
             time.sleep(0.05)
         run.send(9)
         assert run.wait() == -9
+        left = set(command.temporary.iterdir())
         command.run(*options)
-        expected = {
-            (stream, number): one for stream, by in files_of(emulator.space).items() for number, one in by.items()
-        }
-        with duckdb.connect(str(file), read_only=True) as connection:
-            rows = {
-                (stream, number): path
-                for stream in FILES_OF
-                for number, path in connection.execute(
-                    f"SELECT id, {'storedpath' if stream == 'shared_file_contents' else 'path'} FROM main.{stream}"
-                ).fetchall()
-            }
-        assert rows.keys() == expected.keys()
-        for key, path in rows.items():
-            assert stored()[path].get()["Body"].read() == expected[key].content(), path
-        assert stored().keys() == set(rows.values())
+        compared()
+        project = next(iter(emulator.space.projects.values()))
+        emulator.space.create_issue(project, "新しい課題", attachments=[("新.png", 77)])
+        command.run(*options)
+        damaged, gone, *_ = paths = compared()
         command.run(*options, "--verify")
-        damaged, gone = list(rows.values())[:2]
         bucket.put_object(Key=f"files/{damaged}", Body=b"other bytes")
         stored()[gone].delete()
         output, _ = command.run(*options, "--verify", status=1)
         assert f"{gone}: not there" in output and f"{damaged}: 11 bytes, not" in output, output
         _, errors = command.run(*options, "--repair")
         assert f"2 files are no longer in s3://{BUCKET}/files" in errors, errors
-        command.run(*options, "--verify")
-        assert stored().keys() == set(rows.values())
+        assert compared() == paths
         _, errors = command.run("--files", "s3://nowhere/files", status=2)
         assert "there is no bucket nowhere" in errors, errors
-        return len(rows)
+        assert set(command.temporary.iterdir()) == left, "something was left on this machine"
+        return len(paths)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ from source_backlog.sync.errors import FAILED, USAGE, SyncError
 pytest.importorskip("dlt", reason="dlt is not installed")
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 
-from source_backlog.sync.files import Files  # noqa: E402
+from source_backlog.sync import files as files_module  # noqa: E402
+from source_backlog.sync.files import Files, files_of  # noqa: E402
 from source_backlog.sync.stores import Bucket  # noqa: E402
 from source_backlog.sync.verifying import wrong_with  # noqa: E402
 
@@ -29,8 +31,8 @@ def bucket() -> Iterator[Bucket]:
     memory.rm("/backup", recursive=True)
 
 
-def put(bucket: Bucket, path: str, content: bytes) -> None:
-    file = bucket.folder / "file"
+def put(bucket: Bucket, folder: Path, path: str, content: bytes) -> None:
+    file = folder / "file"
     file.write_bytes(content)
     bucket.put(file, path)
 
@@ -75,6 +77,14 @@ def test_an_archive_needs_a_folder(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "copy s3://bucket/files into a folder" in capsys.readouterr().err
 
 
+def test_nothing_stays_on_this_machine(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files_module, "folder_of_files", lambda address: address)
+    with files_of(argparse.Namespace(files="memory://backup/files", repair=False)) as files:
+        assert files and files.folder.is_dir() and files.shown == bucket.shown
+        (files.folder / "issue_attachment_files").mkdir()
+    assert not files.folder.exists()
+
+
 def test_there_is_no_such_bucket() -> None:
     with pytest.raises(SyncError, match="no bucket nowhere") as raised:
         Bucket("memory://nowhere/files")
@@ -97,10 +107,10 @@ def test_a_store_that_does_not_answer(
     assert raised.value.status == status
 
 
-def test_files_in_a_store(bucket: Bucket) -> None:
+def test_files_in_a_store(bucket: Bucket, tmp_path: Path) -> None:
     path, content = "issue_attachment_files/WEB/WEB-1/7-図.png", b"abc"
-    put(bucket, path, content)
-    files = Files(bucket.folder, store=bucket)
+    put(bucket, tmp_path, path, content)
+    files = Files(tmp_path, store=bucket)
     row = {"path": path, "bytes": 3, "sha256": hashlib.sha256(content).hexdigest()}
     assert files.is_there(row, "path")
     assert not files.is_there({**row, "bytes": 4}, "path")
@@ -108,13 +118,15 @@ def test_files_in_a_store(bucket: Bucket) -> None:
     assert not files.is_there({**row, "path": None}, "path")
     assert wrong_with(files, row, "path") is None
     assert wrong_with(files, {**row, "path": "elsewhere"}, "path") == "not there"
-    put(bucket, path, b"abd")
+    put(bucket, tmp_path, path, b"abd")
     assert wrong_with(files, row, "path") == "other bytes"
-    put(bucket, path, b"ab")
+    put(bucket, tmp_path, path, b"ab")
     assert wrong_with(files, row, "path") == "2 bytes, not 3"
 
 
-def test_what_a_store_says_has_no_address_in_it(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_store_says_has_no_address_in_it(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class EndpointError(Exception):
         pass
 
@@ -128,4 +140,4 @@ def test_what_a_store_says_has_no_address_in_it(bucket: Bucket, monkeypatch: pyt
     assert "secret" not in str(raised.value)
     with pytest.raises(OSError, match="EndpointError"):
         _ = bucket.sizes
-    assert wrong_with(Files(bucket.folder, store=bucket), {"path": "a"}, "path") == "unreadable (EndpointError)"
+    assert wrong_with(Files(tmp_path, store=bucket), {"path": "a"}, "path") == "unreadable (EndpointError)"

@@ -151,13 +151,13 @@ def _verify(options: argparse.Namespace, progress: Progress) -> None:
     destination = _destination(options)
     config = config_of(options.config, os.environ)
     _silence_dlt()
-    files = files_of(options)
-    try_key(config)
-    with held(destination) as connection:
-        progress.start(str(config["domain"]), destination.shown)
-        from source_backlog.sync.verifying import verify
+    with files_of(options) as files:
+        try_key(config)
+        with held(destination) as connection:
+            progress.start(str(config["domain"]), destination.shown)
+            from source_backlog.sync.verifying import verify
 
-        verify(config, options.config, destination, connection, files, options, progress)
+            verify(config, options.config, destination, connection, files, options, progress)
 
 
 def _destination(options: argparse.Namespace) -> Destination:
@@ -178,26 +178,26 @@ def _sync(options: argparse.Namespace, progress: Progress) -> None:
     destination = _destination(options)
     config = config_of(options.config, os.environ)
     _silence_dlt()
-    files = files_of(options)
-    streams = [*selected_streams(options.streams, options.all_streams), *(PATHS if files else ())]
-    try_key(config)
-    with left_out(destination), held(destination) as connection:
-        progress.start(str(config["domain"]), destination.shown)
-        from source_backlog.sync.loading import sync
+    with files_of(options) as files:
+        streams = [*selected_streams(options.streams, options.all_streams), *(PATHS if files else ())]
+        try_key(config)
+        with left_out(destination), held(destination) as connection:
+            progress.start(str(config["domain"]), destination.shown)
+            from source_backlog.sync.loading import sync
 
-        sync(
-            config,
-            options.config,
-            destination,
-            connection,
-            streams,
-            options.full_refresh,
-            options.check,
-            progress,
-            files,
-        )
-        if options.check:
-            progress.last_word("The space answers the key, and the destination can be reached.")
+            sync(
+                config,
+                options.config,
+                destination,
+                connection,
+                streams,
+                options.full_refresh,
+                options.check,
+                progress,
+                files,
+            )
+            if options.check:
+                progress.last_word("The space answers the key, and the destination can be reached.")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

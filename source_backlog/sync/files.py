@@ -1,11 +1,12 @@
 """Files beside the tables: `backlog-sync --files DIR`, and those that have vanished since."""
 
 import argparse
+import contextlib
 import copy
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -64,7 +65,8 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def files_of(options: argparse.Namespace) -> "Files | None":
+@contextlib.contextmanager
+def files_of(options: argparse.Namespace) -> Iterator["Files | None"]:
     """The folder that the options name, made if need be; None without one.
 
     Raises `SyncError`: of status 2 when nothing can be written there, and for `--repair` without `--files`; of status 1
@@ -73,13 +75,16 @@ def files_of(options: argparse.Namespace) -> "Files | None":
     if options.files is None:
         if options.repair:
             raise SyncError("--repair goes with --files, which names the folder.", USAGE)
-        return None
+        yield None
+        return
     named = folder_of_files(options.files)
     if isinstance(named, str):
         from source_backlog.sync.stores import Bucket
 
-        bucket = Bucket(named)
-        return Files(bucket.folder, options.repair, bucket)
+        # In which files are whole before they leave.
+        with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
+            yield Files(Path(temporary), options.repair, Bucket(named))
+        return
     folder = named.absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +92,7 @@ def files_of(options: argparse.Namespace) -> "Files | None":
             raise PermissionError(13, "permission denied")
     except OSError as error:
         raise SyncError(f"--files: {folder} cannot be written to ({error.strerror or error}).", USAGE) from error
-    return Files(folder, options.repair)
+    yield Files(folder, options.repair)
 
 
 def local_folder_of(options: argparse.Namespace) -> Path | None:
@@ -116,7 +121,7 @@ class Files:
         """Where they are, for the user."""
         return self.store.shown if self.store else str(self.folder)
 
-    def opened(self, path: str) -> AbstractContextManager[BinaryIO]:
+    def opened(self, path: str) -> contextlib.AbstractContextManager[BinaryIO]:
         """The contents of a file. Raises `OSError`."""
         return self.store.opened(path) if self.store else (self.folder / path).open("rb")
 

@@ -5,7 +5,6 @@ Through fsspec and dlt's own way to it, so that the credentials are those of a d
 """
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,7 @@ from source_backlog.sync.errors import FAILED, USAGE, SyncError
 
 
 class Bucket:
-    """A folder in an object store; `folder` is one of this machine, in which files are whole before they leave.
+    """A folder in an object store.
 
     Raises `SyncError` when the store cannot be used: with status 1 where trying again may help.
     """
@@ -25,8 +24,6 @@ class Bucket:
         from dlt.common.storages import FilesystemConfiguration, fsspec_from_config
 
         self.shown = address
-        self._staging = tempfile.TemporaryDirectory(prefix="backlog-sync-")
-        self.folder = Path(self._staging.name)
         try:
             config = resolve_configuration(
                 FilesystemConfiguration(bucket_url=address), sections=("destination", "filesystem")
