@@ -72,7 +72,7 @@ def parsed_once() -> dict[str, Any]:
     Both at every level of a component, they take half the time in which the CDK makes a stream.
     """
     parse, to_dict = BaseModel.parse_obj.__func__, BaseModel.dict  # type: ignore[attr-defined]
-    models: dict[tuple[type, bytes], BaseModel] = {}
+    models: dict[tuple[type, str], BaseModel] = {}
     # By the id of a model that is kept above; empty until it is asked for.
     dicts: dict[int, bytes] = {}
 
@@ -81,9 +81,9 @@ def parsed_once() -> dict[str, Any]:
             # `generate_spec` writes into it.
             return parse(kind, definition)
         try:
-            key = kind, pickle.dumps(definition)
-        except (TypeError, pickle.PicklingError):
-            # It holds a component that was made before.
+            key = kind, json.dumps(definition)
+        except TypeError:
+            # It holds a component that was made before, which must not be kept alive.
             return parse(kind, definition)
         if key not in models:
             models[key] = parse(kind, definition)

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from integration_tests.emulator import Emulator
 from integration_tests.harness import EXPENSIVE, FILES_OF, Sync, catalog_streams, configured, files_of, sync
+from integration_tests.warehouse import in_this_process
 from source_backlog.api.requester import BacklogClient
 from source_backlog.changes.position import FilesPosition
 from source_backlog.embedded import Connector
@@ -533,7 +534,7 @@ class Kept:
 
 def test_a_row_says_that_a_file_is_in_the_store_when_it_is(tmp_path: Path) -> None:
     store, given, states = Kept(5), {}, {}
-    with with_attachments(12) as emulator:
+    with in_this_process(), with_attachments(12) as emulator:
         expected = files_of(emulator.space)[STREAM[0]]
         for full in (True, False):
             connector = Connector(emulator.config(**ONLY), files=tmp_path / "files", store=store)
