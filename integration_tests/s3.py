@@ -108,10 +108,8 @@ def lived_through(bucket: Any, environment: dict[str, str], kind: str) -> dict[s
 
 def backed_up(bucket: Any, environment: dict[str, str]) -> int:
     """A backup into DuckDB and the bucket, killed, finished, changed, damaged and repaired; how many files it has."""
-    import duckdb
-
     from integration_tests.emulator import Emulator
-    from integration_tests.harness import FILES_OF, files_of
+    from integration_tests.test_backup_files import check
     from integration_tests.warehouse import Command
 
     def stored() -> dict[str, Any]:
@@ -121,22 +119,9 @@ def backed_up(bucket: Any, environment: dict[str, str]) -> int:
         file = Path(temporary) / "backlog.duckdb"
 
         def compared() -> list[str]:
-            expected = {
-                (stream, number): one for stream, by in files_of(emulator.space).items() for number, one in by.items()
-            }
-            with duckdb.connect(str(file), read_only=True) as connection:
-                paths = {
-                    (stream, number): path
-                    for stream in FILES_OF
-                    for number, path in connection.execute(
-                        f"SELECT id, {'storedpath' if stream == 'shared_file_contents' else 'path'} FROM main.{stream}"
-                    ).fetchall()
-                }
-            there = stored()
-            assert paths.keys() == expected.keys() and there.keys() == set(paths.values())
-            for key, path in paths.items():
-                assert there[path].get()["Body"].read() == expected[key].content(), path
-            return list(there)
+            lying = {path: one.get()["Body"].read() for path, one in stored().items()}
+            check(emulator, file, lying)
+            return list(lying)
 
         streams = ["issues", "sync_coverage"]
         command = Command(emulator, Path(temporary), f"duckdb:///{file}", streams=streams, **environment)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed")
 
 pytestmark = pytest.mark.slow
 
+# What docs/warehouse.md asks: which attachments have no file, and why.
+WITHOUT_FILE = re.search(
+    r"Attachments without a file, and why:\s+```sql\n(.*?)```",
+    (Path(__file__).parents[1] / "docs" / "warehouse.md").read_text(encoding="utf-8"),
+    re.DOTALL,
+)
 PLACE = re.compile(r"(\w+)/([A-Z]+)/([^/]+)/(\d+)-([^/]+)")
 DOWNLOAD = re.compile(r"/(attachments|projects/\d+/files)/\d+$")
 # Names that some system does not take, or takes for something else.
@@ -48,7 +55,12 @@ def rows(file: Path) -> dict[tuple[str, int], dict[str, Any]]:
     return found
 
 
-def check(emulator: Emulator, file: Path, folder: Path) -> None:
+def lying_in(folder: Path) -> dict[str, bytes]:
+    """The contents of the files in a folder, by path."""
+    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
+def check(emulator: Emulator, file: Path, lying: Mapping[str, bytes]) -> None:
     """Every file of the space has a row, and lies where it says, byte by byte; no other file lies there."""
     there = rows(file)
     expected = {
@@ -56,7 +68,7 @@ def check(emulator: Emulator, file: Path, folder: Path) -> None:
     }
     assert there.keys() == expected.keys()
     for (stream, number), row in there.items():
-        content = (folder / row["path"]).read_bytes()
+        content = lying[row["path"]]
         assert content == expected[stream, number].content()
         assert (row["sha256"], row["bytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
         parts = PLACE.fullmatch(row["path"])
@@ -64,8 +76,16 @@ def check(emulator: Emulator, file: Path, folder: Path) -> None:
         for part in row["path"].split("/"):
             assert len(part.encode()) <= 255 and not re.search(r'[\x00-\x1f\x7f\\:*?"<>|]', part)
             assert part == part.strip().rstrip(".") and part
-    lying = {str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file()}
-    assert lying == {row["path"] for row in there.values()}
+    assert lying.keys() == {row["path"] for row in there.values()}
+
+
+def without_file(file: Path) -> list[tuple[Any, ...]]:
+    """The attachments of issues that have no file, with the reason: the query of docs/warehouse.md."""
+    assert WITHOUT_FILE
+    query = WITHOUT_FILE[1].replace("1024 *", "1 *")
+    with duckdb.connect(str(file), read_only=True) as connection:
+        rows = connection.execute(query).fetchall()
+    return [(key, name, size, reason) for key, _, name, size, reason in rows]
 
 
 def test_a_backup_of_files_survives_kills_and_is_repaired(tmp_path: Path) -> None:
@@ -73,7 +93,9 @@ def test_a_backup_of_files_survives_kills_and_is_repaired(tmp_path: Path) -> Non
     space.create_issue(space.project("WEB"), "課題", attachments=[(name, 900) for name in HOSTILE])
     file, folder = tmp_path / "backlog.duckdb", tmp_path / "files"
     with Emulator(space=space) as emulator:
-        command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "issue_attachments"])
+        command = Command(
+            emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "issue_attachments", "sync_coverage"]
+        )
         # Without the second between searches that one worker keeps.
         command.config.write_text(json.dumps(emulator.config(num_workers=4)), encoding="utf-8")
         files = ["--files", str(folder)]
@@ -88,7 +110,7 @@ def test_a_backup_of_files_survives_kills_and_is_repaired(tmp_path: Path) -> Non
         half.write_bytes(b"half")
         assert command.start(*files, at="merge").wait() == -9
         command.run(*files)
-        check(emulator, file, folder)
+        check(emulator, file, lying_in(folder))
         names = {row["path"].rpartition("-")[2] for row in rows(file).values()}
         assert {"_CON.txt", "ＮＵＬ"} <= names
         with duckdb.connect(str(file), read_only=True) as connection:
@@ -104,7 +126,7 @@ def test_a_backup_of_files_survives_kills_and_is_repaired(tmp_path: Path) -> Non
         fetched = [request.path for request in emulator.requests[before:] if DOWNLOAD.search(request.path)]
         assert len(fetched) == 2
         assert "no longer in" not in errors
-        check(emulator, file, folder)
+        check(emulator, file, lying_in(folder))
         # Two vanish, and one is cut off.
         gone = [folder / row["path"] for row in list(rows(file).values())[:3]]
         gone[0].unlink()
@@ -116,6 +138,15 @@ def test_a_backup_of_files_survives_kills_and_is_repaired(tmp_path: Path) -> Non
         before = rows(file)
         _, errors = command.run(*files, "--repair")
         assert "They are fetched again." in errors
-        check(emulator, file, folder)
+        check(emulator, file, lying_in(folder))
         again = {key for key, row in rows(file).items() if row != before[key]}
         assert {folder / before[key]["path"] for key in again} == set(gone)
+        # What is not fetched is named, with the reason.
+        assert without_file(file) == []
+        command.config.write_text(json.dumps(emulator.config(num_workers=4, file_size_limit_mib=1)), encoding="utf-8")
+        space.advance(60)
+        issue = space.create_issue(
+            space.project("WEB"), "大きい", attachments=[("大.bin", 2**20 + 1), ("小.bin", 2**20)]
+        )
+        command.run(*files)
+        assert without_file(file) == [(issue.key, "大.bin", 2**20 + 1, "larger than the limit")]

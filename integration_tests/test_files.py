@@ -522,7 +522,8 @@ class Kept:
 
     shown = "s3://bucket/files"
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, folder: Path, room: int) -> None:
+        self.folder = folder
         self.contents: dict[str, bytes] = {}
         self.room = room
 
@@ -533,11 +534,11 @@ class Kept:
 
 
 def test_a_row_says_that_a_file_is_in_the_store_when_it_is(tmp_path: Path) -> None:
-    store, given, states = Kept(5), {}, {}
+    store, given, states = Kept(tmp_path / "files", 5), {}, {}
     with in_this_process(), with_attachments(12) as emulator:
         expected = files_of(emulator.space)[STREAM[0]]
         for full in (True, False):
-            connector = Connector(emulator.config(**ONLY), files=tmp_path / "files", store=store)
+            connector = Connector(emulator.config(**ONLY), files=store)
             for message in connector.read([catalog_streams()[STREAM[0]]], states):
                 if message.record:
                     row = dict(message.record.data)

@@ -31,7 +31,7 @@ from source_backlog.changes.backlog import Backlog
 from source_backlog.config import mask_secrets
 from source_backlog.plan import lines
 from source_backlog.source import SourceBacklog
-from source_backlog.space import Store
+from source_backlog.stores import Store
 
 # The requests of `SourceBacklog.introduce`: whose key it is, the space, and the projects.
 INTRODUCTION = 3
@@ -109,8 +109,7 @@ class Heard(logging.Handler):
 class Connector:
     """The connector for one config. `failures` are those of all reads; `log` hears every line, with its level.
 
-    `path` is the file that `config` was read from, where new OAuth tokens go; `files` the folder where files stay,
-    or are before they go to `store`.
+    `path` is the file that `config` was read from, where new OAuth tokens go; `files` is where files stay.
     """
 
     def __init__(
@@ -118,10 +117,9 @@ class Connector:
         config: dict[str, Any],
         path: Path | None = None,
         log: Callable[[str, str], None] | None = None,
-        files: Path | None = None,
-        store: Store | None = None,
+        files: Store | None = None,
     ) -> None:
-        self.config, self.files, self.store = config, files, store
+        self.config, self.files = config, files
         self.failures: list[Failure] = []
         self._log = log
         # The CDK, when it is imported, leads the log of the process to standard output, as lines of its protocol.
@@ -184,7 +182,7 @@ class Connector:
         ]
         logger = logging.getLogger("airbyte")
         with self._heard(), self._failing():
-            self._source.files, self._source.store = self.files, self.store
+            self._source.files = self.files
             for message in self._source.read(logger, self.config, catalog, state):
                 if message.log is not None and self._log is not None:
                     self._log(message.log.level.value, filter_secrets(message.log.message))

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -44,7 +43,8 @@ from source_backlog.disk import MAKE_ROOM, of_the_disk_in
 from source_backlog.left_out import CONTENTS, RIGHTS, left_out_of
 from source_backlog.plan import Plan, lines, plan
 from source_backlog.selection import SUGGESTED_STREAMS
-from source_backlog.space import Space, Store, readers_of, streams_by_endpoint
+from source_backlog.space import Space, readers_of, streams_by_endpoint
+from source_backlog.stores import Store
 from source_backlog.streams.coverage import NAME as COVERAGE
 from source_backlog.streams.coverage import CoveredPartition, coverage_of
 
@@ -88,8 +88,7 @@ class SourceBacklog(YamlDeclarativeSource):
         self._checking = False
         self._discovering = False
         self._role: int | None = None
-        self.files: Path | None = None
-        self.store: Store | None = None
+        self.files: Store | None = None
         self.space = Space()
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
@@ -109,7 +108,7 @@ class SourceBacklog(YamlDeclarativeSource):
         self.space = self._new_space()
         self.space.discovering = self._discovering
         self.space.selected = tuple(self._selected)
-        self.space.files, self.space.store = self.files, self.store
+        self.space.files = self.files
         # The factory hands this to every component that has a field `api_budget`: see `Space`.
         self._constructor._api_budget = self.space  # type: ignore[assignment]
         # The CDK builds all streams of the manifest, whatever is selected: most of the start-up time.

@@ -5,11 +5,12 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests.adapters import HTTPAdapter
+
+from source_backlog.stores import Store
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,15 +25,6 @@ _READ_BY_ALL = ("projects", "space/activities", "projects/{}/activities", "users
 def endpoint_of(path: str) -> str:
     """The endpoint that a path belongs to, ids taken out: `issues/12/comments` is of `issues/{}/comments`."""
     return _FOLDER.sub("/{}", _ID_SEGMENT.sub("/{}", path.split("?", 1)[0]))
-
-
-class Store(Protocol):
-    """Where whole files go that do not stay in `Space.files`. `shown` is its name for the user."""
-
-    shown: str
-
-    def put(self, file: Path, path: str) -> None:
-        """Copy a file to `path`, where it appears at once or not at all. Raises `OSError`."""
 
 
 class Space:
@@ -73,8 +65,7 @@ class Space:
         self.requester: Any = None
         self.file_streams: set[str] = set()
         # Where files go and stay, instead of the folder from which the platform takes them.
-        self.files: Path | None = None
-        self.store: Store | None = None
+        self.files: Store | None = None
         self.memory: dict[str, Any] = {}
         self.lock = threading.RLock()
         self._locks: dict[str, threading.RLock] = collections.defaultdict(threading.RLock)

@@ -12,8 +12,9 @@ import pytest
 
 from integration_tests.harness import catalog_streams
 from source_backlog.changes.position import FilesPosition
+from source_backlog.stores import Folder
 from source_backlog.sync import main
-from source_backlog.sync.errors import USAGE, SyncError
+from source_backlog.sync.errors import USAGE
 from source_backlog.sync.files import Files, to_fetch_again
 from source_backlog.sync.progress import Progress
 
@@ -27,14 +28,13 @@ STATE = {
 }
 
 
-def warehouse(values: dict[str, Any] | None = None, is_files: bool = False) -> Any:
+def warehouse(is_files: bool = False) -> Any:
     """One that holds a row, or cannot be asked."""
-    row = {**VALUES, **(values or {})}
 
     def select(_: str, columns: list[str], where: str) -> list[Any] | None:
-        return None if is_files else [tuple(row.get(name) for name in columns)]
+        return None if is_files else [tuple(VALUES.get(name) for name in columns)]
 
-    return SimpleNamespace(select=select, is_files=is_files, state={"streams": {STREAM: copy.deepcopy(STATE)}})
+    return SimpleNamespace(select=select, state={"streams": {STREAM: copy.deepcopy(STATE)}})
 
 
 def table() -> Any:
@@ -59,20 +59,20 @@ def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
     path.write_bytes(b"abc")
     (path.parent / ".8.part").write_bytes(b"half")
     held, errors = warehouse(), io.StringIO()
-    Files(tmp_path, repair=True).prepare(held, [table()], Progress(errors, io.StringIO()))
+    Files(Folder(tmp_path), repair=True).prepare(held, [table()], Progress(errors, io.StringIO()))
     assert held.state["streams"][STREAM] == STATE
     assert [one.name for one in path.parent.iterdir()] == [path.name]
     # Another size is another file.
     path.write_bytes(b"ab")
-    Files(tmp_path, repair=True).prepare(held, [table()], Progress(errors, io.StringIO()))
+    Files(Folder(tmp_path), repair=True).prepare(held, [table()], Progress(errors, io.StringIO()))
     assert held.state["streams"][STREAM] != STATE
 
 
 def test_what_has_vanished_is_fetched_again_from_what_the_table_says(tmp_path: Path) -> None:
     held = warehouse()
-    Files(tmp_path).prepare(held, [table()], Progress(io.StringIO(), io.StringIO()))
+    Files(Folder(tmp_path)).prepare(held, [table()], Progress(io.StringIO(), io.StringIO()))
     assert held.state["streams"][STREAM] == STATE
-    Files(tmp_path, repair=True).prepare(held, [table()], Progress(io.StringIO(), io.StringIO()))
+    Files(Folder(tmp_path), repair=True).prepare(held, [table()], Progress(io.StringIO(), io.StringIO()))
     (entry,) = held.state["streams"][STREAM]["states"]
     (row,) = FilesPosition.parse(entry["cursor"]).missed or ()
     assert row == {
@@ -92,8 +92,21 @@ def test_it_is_asked_for_once_and_not_where_nothing_is_known_of_the_project() ->
     assert STATE["states"][0]["cursor"]["missed"] == []
 
 
-def test_tables_that_are_files_cannot_be_repaired(tmp_path: Path) -> None:
-    progress = Progress(io.StringIO(), io.StringIO())
-    Files(tmp_path).prepare(warehouse(is_files=True), [table()], progress)
-    with pytest.raises(SyncError, match="give --to a database"):
-        Files(tmp_path, repair=True).prepare(warehouse(is_files=True), [table()], progress)
+def test_tables_that_are_files_hide_what_has_vanished(tmp_path: Path) -> None:
+    held, errors = warehouse(is_files=True), io.StringIO()
+    Files(Folder(tmp_path)).prepare(held, [table()], Progress(errors, io.StringIO()))
+    assert held.state["streams"][STREAM] == STATE and not errors.getvalue()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--verify"], ["--verify", "--files", "backup"], ["--files", "backup", "--repair"]]
+)
+def test_tables_that_are_files_are_refused_before_anything_else(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BACKLOG_DOMAIN", raising=False)
+    assert main(["--to", f"file://{tmp_path}?format=jsonl", *arguments]) == USAGE
+    errors = capsys.readouterr().err
+    assert "give --to a database" in errors and errors.count("\n") == 1
+    assert not list(tmp_path.iterdir())

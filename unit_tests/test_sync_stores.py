@@ -18,16 +18,16 @@ pytest.importorskip("dlt", reason="dlt is not installed")
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 
 from source_backlog.sync import files as files_module  # noqa: E402
+from source_backlog.sync.bucket import Bucket  # noqa: E402
 from source_backlog.sync.files import Files, files_of  # noqa: E402
-from source_backlog.sync.stores import Bucket  # noqa: E402
 from source_backlog.sync.verifying import wrong_with  # noqa: E402
 
 
 @pytest.fixture
-def bucket() -> Iterator[Bucket]:
+def bucket(tmp_path: Path) -> Iterator[Bucket]:
     memory = fsspec.filesystem("memory")
     memory.mkdir("/backup")
-    yield Bucket("memory://backup/files")
+    yield Bucket("memory://backup/files", tmp_path)
     memory.rm("/backup", recursive=True)
 
 
@@ -80,14 +80,14 @@ def test_an_archive_needs_a_folder(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def test_nothing_stays_on_this_machine(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files_module, "folder_of_files", lambda address: address)
     with files_of(argparse.Namespace(files="memory://backup/files", repair=False)) as files:
-        assert files and files.folder.is_dir() and files.shown == bucket.shown
-        (files.folder / "issue_attachment_files").mkdir()
-    assert not files.folder.exists()
+        assert files and files.store.folder.is_dir() and files.store.shown == bucket.shown
+        (files.store.folder / "issue_attachment_files").mkdir()
+    assert not files.store.folder.exists()
 
 
-def test_there_is_no_such_bucket() -> None:
+def test_there_is_no_such_bucket(tmp_path: Path) -> None:
     with pytest.raises(SyncError, match="no bucket nowhere") as raised:
-        Bucket("memory://nowhere/files")
+        Bucket("memory://nowhere/files", tmp_path)
     assert raised.value.status == USAGE
 
 
@@ -96,21 +96,21 @@ def test_there_is_no_such_bucket() -> None:
     [(PermissionError(), USAGE, "is refused to these credentials"), (ConnectionError(), FAILED, "cannot be reached")],
 )
 def test_a_store_that_does_not_answer(
-    error: Exception, status: int, said: str, monkeypatch: pytest.MonkeyPatch
+    error: Exception, status: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def exists(*_: Any, **__: Any) -> bool:
         raise error
 
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "exists", exists)
     with pytest.raises(SyncError, match=said) as raised:
-        Bucket("memory://backup/files")
+        Bucket("memory://backup/files", tmp_path)
     assert raised.value.status == status
 
 
 def test_files_in_a_store(bucket: Bucket, tmp_path: Path) -> None:
     path, content = "issue_attachment_files/WEB/WEB-1/7-図.png", b"abc"
     put(bucket, tmp_path, path, content)
-    files = Files(tmp_path, store=bucket)
+    files = Files(bucket)
     row = {"path": path, "bytes": 3, "sha256": hashlib.sha256(content).hexdigest()}
     assert files.is_there(row, "path")
     assert not files.is_there({**row, "bytes": 4}, "path")
@@ -124,9 +124,7 @@ def test_files_in_a_store(bucket: Bucket, tmp_path: Path) -> None:
     assert wrong_with(files, row, "path") == "2 bytes, not 3"
 
 
-def test_what_a_store_says_has_no_address_in_it(
-    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_store_says_has_no_address_in_it(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     class EndpointError(Exception):
         pass
 
@@ -139,5 +137,5 @@ def test_what_a_store_says_has_no_address_in_it(
         bucket.put(Path("file"), "path")
     assert "secret" not in str(raised.value)
     with pytest.raises(OSError, match="EndpointError"):
-        _ = bucket.sizes
-    assert wrong_with(Files(tmp_path, store=bucket), {"path": "a"}, "path") == "unreadable (EndpointError)"
+        bucket.size("path")
+    assert wrong_with(Files(bucket), {"path": "a"}, "path") == "unreadable (EndpointError)"

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("dlt", reason="dlt is not installed")
 
+from source_backlog.stores import Folder
 from source_backlog.sync.files import Files
 from source_backlog.sync.verifying import comparable, lines, wrong_with
 
@@ -50,13 +51,13 @@ def test_what_differs(kind: str, one: Any, other: Any) -> None:
 
 def test_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     row = {"path": "a/b", "bytes": 3, "sha256": hashlib.sha256(b"abc").hexdigest()}
-    assert wrong_with(Files(tmp_path), row, "path") == "not there"
+    assert wrong_with(Files(Folder(tmp_path)), row, "path") == "not there"
     (tmp_path / "a").mkdir()
     for content, problem in ((b"abc", None), (b"ab", "2 bytes, not 3"), (b"abd", "other bytes")):
         (tmp_path / "a" / "b").write_bytes(content)
-        assert wrong_with(Files(tmp_path), row, "path") == problem
-    assert wrong_with(Files(tmp_path), {**row, "path": None}, "path") == "no path"
-    assert str(wrong_with(Files(tmp_path), {**row, "path": "a"}, "path")).startswith("unreadable")
+        assert wrong_with(Files(Folder(tmp_path)), row, "path") == problem
+    assert wrong_with(Files(Folder(tmp_path)), {**row, "path": None}, "path") == "no path"
+    assert str(wrong_with(Files(Folder(tmp_path)), {**row, "path": "a"}, "path")).startswith("unreadable")
 
 
 def test_a_report_that_cannot_tell_what_is_missing_says_so() -> None:

@@ -26,6 +26,7 @@ from source_backlog.changes.progress import Walk
 from source_backlog.changes.projects import selected_projects
 from source_backlog.changes.skipped import Failures, attempt
 from source_backlog.left_out import LeftOut
+from source_backlog.stores import Folder, Store
 from source_backlog.streams.documents import ids_in
 from source_backlog.streams.finder import Finder
 from source_backlog.streams.objects import ObjectRetriever, found
@@ -184,8 +185,8 @@ class FileRetriever(ObjectRetriever):
         cannot be written to.
         """
         path = self.download.format(**row)
-        folder, relative = self._place_of(row)
-        target, stated, differs = folder / relative, row.get("size"), False
+        store, relative = self.store, self._path_of(row)
+        target, stated, differs = store.folder / relative, row.get("size"), False
         part = target.with_name(f".{safe_name(row['id'])}{PART}")
         for number in range(1, ATTEMPTS + 1):
             try:
@@ -196,14 +197,14 @@ class FileRetriever(ObjectRetriever):
                         # The next attempt counts, whatever it gives.
                         differs = True
                         continue
-                    return self._fetched(row, part, target, relative)
+                    return self._fetched(row, part, store, relative)
             except requests.RequestException as error:
                 LOGGER.info(f"{self.name}: {path} broke off ({type(error).__name__}), attempt {number} of {ATTEMPTS}.")
                 time.sleep(number - 1)
                 continue
             except OSError as error:
                 raise AirbyteTracedException(
-                    message=f"Could not write to the {self._folder_of_files}: {error.strerror or error}.",
+                    message=f"Could not write to the {self._kind_of_store}, {store.shown}: {error.strerror or error}.",
                     internal_message=f"{type(error).__name__} at {relative}",
                     failure_type=FailureType.transient_error,
                     exception=error,
@@ -218,14 +219,11 @@ class FileRetriever(ObjectRetriever):
         self._note_failure(path, f"{path} broke off {ATTEMPTS} times.")
         return None
 
-    def _fetched(self, row: Row, part: Path, target: Path, relative: Path) -> Fetched:
+    def _fetched(self, row: Row, part: Path, store: Store, relative: Path) -> Fetched:
         with part.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         size, stated = part.stat().st_size, row.get("size")
-        if self.api_budget.store is None:
-            os.replace(part, target)
-        else:
-            self.api_budget.store.put(part, relative.as_posix())
+        store.put(part, relative.as_posix())
         if isinstance(stated, int) and size != stated:
             self.backlog.left_out.collect(
                 f"{self.name}: these files have another size than Backlog states, also when fetched again: ",
@@ -235,7 +233,9 @@ class FileRetriever(ObjectRetriever):
             )
         return Fetched(
             AirbyteRecordMessageFileReference(
-                staging_file_url=str(target), source_file_relative_path=str(relative), file_size_bytes=size
+                staging_file_url=str(store.folder / relative),
+                source_file_relative_path=str(relative),
+                file_size_bytes=size,
             ),
             {
                 "sha256": digest,
@@ -245,27 +245,26 @@ class FileRetriever(ObjectRetriever):
             },
         )
 
-    def _place_of(self, row: Row) -> tuple[Path, Path]:
-        """The folder of all files, and where in it that of the row goes."""
+    @property
+    def store(self) -> Store:
+        """Where files go."""
+        return self.api_budget.files or Folder(Path(get_files_directory()))
+
+    def _path_of(self, row: Row) -> Path:
+        """Where in the store the file of a row goes."""
         owner, number = self.folder.format(**row), row["id"]
-        folder = self.api_budget.files
-        if folder is None:
-            place = (safe_name(owner), safe_name(number), safe_name(row.get("name")))
-            return Path(get_files_directory()), Path(self.name, *place)
+        if self.api_budget.files is None:
+            return Path(self.name, safe_name(owner), safe_name(number), safe_name(row.get("name")))
         projects = selected_projects(self.requester, self.config, self.api_budget)
         key = next((one.get("projectKey") for one in projects if one["id"] == row.get("projectId")), None)
         if "dir" in row:
             owner = str(row["dir"] or "").strip("/") or "-"
         name = safe_name(f"{number}-{safe_name(row.get('name'))}")
-        return folder, Path(self.name, safe_name(key), safe_name(owner), name)
+        return Path(self.name, safe_name(key), safe_name(owner), name)
 
     @property
-    def _folder_of_files(self) -> str:
-        if self.api_budget.store is not None:
-            return f"folder of the files, {self.api_budget.store.shown}"
-        if self.api_budget.files is not None:
-            return f"folder of the files, {self.api_budget.files}"
-        return f"staging directory for files, {get_files_directory()}"
+    def _kind_of_store(self) -> str:
+        return "folder of the files" if self.api_budget.files else "staging directory for files"
 
     def _note_failure(self, path: str, reason: str) -> None:
         before = f"{self.name}: could not be fetched, and is tried again next time: "

@@ -149,6 +149,7 @@ def _archive(options: argparse.Namespace, _: Progress) -> None:
 
 def _verify(options: argparse.Namespace, progress: Progress) -> None:
     destination = _destination(options)
+    destination.raise_if_files()
     config = config_of(options.config, os.environ)
     _silence_dlt()
     with files_of(options) as files:
@@ -176,6 +177,8 @@ def _silence_dlt() -> None:
 
 def _sync(options: argparse.Namespace, progress: Progress) -> None:
     destination = _destination(options)
+    if options.repair:
+        destination.raise_if_files()
     config = config_of(options.config, os.environ)
     _silence_dlt()
     with files_of(options) as files:

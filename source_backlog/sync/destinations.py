@@ -62,6 +62,11 @@ class Destination:
         """Whether it is a folder of files, in which nothing is merged."""
         return self.kind == "filesystem"
 
+    def raise_if_files(self) -> None:
+        """Raise `SyncError` (usage) where what was asked for needs tables that can be read."""
+        if self.is_files:
+            raise SyncError("The tables are files, which backlog-sync does not read: give --to a database.", USAGE)
+
 
 def destination_of(url: str, dataset: str | None = None, environment: Mapping[str, str] = os.environ) -> Destination:
     """The destination that `--to` and `--dataset` name.

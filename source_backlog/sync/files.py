@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
+from source_backlog.stores import Folder, Store
 from source_backlog.sync.destinations import folder_of_files
 from source_backlog.sync.errors import USAGE, SyncError
 from source_backlog.sync.progress import Progress
@@ -21,7 +22,6 @@ from source_backlog.values import STAMP, Row
 if TYPE_CHECKING:
     from source_backlog.dlt import Table
     from source_backlog.sync.loading import Warehouse
-    from source_backlog.sync.stores import Bucket
 
 # The streams whose rows are files, and the column that says where each lies.
 PATHS = {
@@ -79,11 +79,10 @@ def files_of(options: argparse.Namespace) -> Iterator["Files | None"]:
         return
     named = folder_of_files(options.files)
     if isinstance(named, str):
-        from source_backlog.sync.stores import Bucket
+        from source_backlog.sync.bucket import Bucket
 
-        # In which files are whole before they leave.
         with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
-            yield Files(Path(temporary), options.repair, Bucket(named))
+            yield Files(Bucket(named, Path(temporary)), options.repair)
         return
     folder = named.absolute()
     try:
@@ -92,7 +91,7 @@ def files_of(options: argparse.Namespace) -> Iterator["Files | None"]:
             raise PermissionError(13, "permission denied")
     except OSError as error:
         raise SyncError(f"--files: {folder} cannot be written to ({error.strerror or error}).", USAGE) from error
-    yield Files(folder, options.repair)
+    yield Files(Folder(folder), options.repair)
 
 
 def local_folder_of(options: argparse.Namespace) -> Path | None:
@@ -110,39 +109,29 @@ def local_folder_of(options: argparse.Namespace) -> Path | None:
 
 @dataclass(frozen=True)
 class Files:
-    """The files of a space, each of which has a row in the table of its stream: in `folder`, or in `store`."""
+    """The files of a space, each of which has a row in the table of its stream."""
 
-    folder: Path
+    store: Store
     repair: bool = False
-    store: "Bucket | None" = None
-
-    @property
-    def shown(self) -> str:
-        """Where they are, for the user."""
-        return self.store.shown if self.store else str(self.folder)
-
-    def opened(self, path: str) -> contextlib.AbstractContextManager[BinaryIO]:
-        """The contents of a file. Raises `OSError`."""
-        return self.store.opened(path) if self.store else (self.folder / path).open("rb")
 
     def prepare(self, warehouse: "Warehouse", tables: Sequence["Table"], progress: Progress) -> None:
         """Before a sync: remove what a run that was killed has left, and look for files that have vanished.
 
-        With `repair` the state is changed so that the sync fetches them again. Raises `SyncError` where the tables
-        cannot be asked, or the store cannot be listed.
+        With `repair` the state is changed so that the sync fetches them again. Raises `SyncError` where the store
+        cannot be listed.
         """
-        for part in self.folder.rglob(PARTS):
+        for part in self.store.folder.rglob(PARTS):
             part.unlink()
         try:
             vanished = {table.name: rows for table in tables if (rows := self.vanished(warehouse, table))}
         except OSError as error:
-            raise SyncError(f"--files: {self.shown} cannot be listed ({error.strerror or error}).") from error
+            raise SyncError(f"--files: {self.store.shown} cannot be listed ({error.strerror or error}).") from error
         number = sum(len(rows) for rows in vanished.values())
         if not number:
             return
         names = [row[PATHS[stream]] for stream, rows in vanished.items() for row in rows][:MOST_NAMES]
         more = f" and {number - len(names)} more" if number > len(names) else ""
-        said = f"{number} {'file is' if number == 1 else 'files are'} no longer in {self.shown}: "
+        said = f"{number} {'file is' if number == 1 else 'files are'} no longer in {self.store.shown}: "
         said += f"{', '.join(names)}{more}."
         if not self.repair:
             progress.note(f"{said} --repair fetches them again.")
@@ -154,39 +143,29 @@ class Files:
         warehouse.state["streams"] = streams
 
     def vanished(self, warehouse: "Warehouse", table: "Table") -> list[Row]:
-        """The rows of a table whose file is not in the folder, or has another size."""
+        """The rows of a table whose file is not where it should be, or has another size."""
         if table.name not in PATHS:
             return []
-        return [row for row in rows_of(warehouse, table, self.repair) if not self.is_there(row, PATHS[table.name])]
+        return [row for row in rows_of(warehouse, table) if not self.is_there(row, PATHS[table.name])]
 
     def is_there(self, row: Mapping[str, Any], column: str) -> bool:
-        """Whether the file of a row lies in the folder, with the number of bytes that the row says."""
+        """Whether the file of a row is there, with the number of bytes that the row says."""
         path = row.get(column)
-        if not path:
-            # The row of a file that went elsewhere, by a version that did not say where.
-            return False
-        if self.store is not None:
-            return self.store.sizes.get(str(path)) == row.get("bytes")
-        try:
-            return (self.folder / str(path)).stat().st_size == row.get("bytes")
-        except OSError:
-            return False
+        # The row of a file that went elsewhere, by a version that did not say where, has none.
+        size = self.store.size(str(path)) if path else None
+        return size is not None and size == row.get("bytes")
 
 
-def rows_of(warehouse: "Warehouse", table: "Table", needed: bool = True, where: str = "1 = 1") -> list[Row]:
+def rows_of(warehouse: "Warehouse", table: "Table", where: str = "1 = 1") -> list[Row]:
     """The rows of a table as the connector gives them: with its names, and values as JSON has them.
 
-    Raises `SyncError` (usage) where tables cannot be asked and the rows are `needed`; else there are none.
+    There are none where the table is not there, or cannot be asked.
     """
     found = warehouse.select(table.name, [name.lower() for name in table.columns], where)
-    if found is None:
-        if needed and warehouse.is_files:
-            raise SyncError("The tables are files, which backlog-sync does not read: give --to a database.", USAGE)
-        return []
     kinds = [kind.hint["data_type"] for kind in table.columns.values()]
     return [
         {name: _plain(value, kind) for name, kind, value in zip(table.columns, kinds, row, strict=True)}
-        for row in found
+        for row in found or []
     ]
 
 

@@ -115,13 +115,7 @@ class Warehouse:
         table = spool.table
         if self._destination.is_files or len(spool.ids) > COMPARED_ROWS or table.name in COMING_AGAIN:
             return set()
-        try:
-            held = [row[0] for row in self._query(f"SELECT {RAW_ID} FROM {{}}", table.name) or []]
-        except SyncError as error:
-            if error.of_all:
-                raise
-            # Somebody else's table: whoever writes to it is told so.
-            return set()
+        held = [row[0] for row in self._readable(f"SELECT {RAW_ID} FROM {{}}", table.name)]
         new = set(spool.ids.values())
         if table.merged:
             return new.intersection(held)
@@ -142,21 +136,8 @@ class Warehouse:
     def counts(self, names: Sequence[str]) -> dict[str, int | None]:
         """The rows of each table; None where there is none, or files, or where it may not be read."""
         with self.asking():
-            return {name: self._count(name) for name in names}
-
-    def _count(self, name: str) -> int | None:
-        try:
-            rows = self._query("SELECT COUNT(*) FROM {}", name)
-        except SyncError as error:
-            if error.of_all:
-                raise
-            return None
-        return rows[0][0] if rows else None
-
-    @property
-    def is_files(self) -> bool:
-        """Whether the tables are files, which cannot be asked."""
-        return self._destination.is_files
+            found = {name: self._readable("SELECT COUNT(*) FROM {}", name) for name in names}
+        return {name: rows[0][0] if rows else None for name, rows in found.items()}
 
     def select(self, name: str, columns: Sequence[str], where: str = "1 = 1") -> list[Any] | None:
         """Some columns of the rows of a table; None where it is not there, or cannot be asked."""
@@ -189,6 +170,15 @@ class Warehouse:
                 yield
             finally:
                 self._client = None
+
+    def _readable(self, query: str, table: str) -> list[Any]:
+        """As `_query`; nothing from a table of somebody else: whoever writes to it is told so."""
+        try:
+            return self._query(query, table) or []
+        except SyncError as error:
+            if error.of_all:
+                raise
+            return []
 
     def _query(self, query: str, table: str) -> list[Any] | None:
         if self._destination.is_files:
@@ -262,14 +252,15 @@ class Sync:
         states = {name: state for name, state in states.items() if name not in self._unwritten}
         one_by_one = self._lost.intersection(spools)
         others = {name: spool for name, spool in spools.items() if name not in one_by_one}
+        rest = {name: state for name, state in states.items() if name not in one_by_one}
         try:
-            self._write_together(others, {name: states[name] for name in states.keys() - one_by_one}, identity)
+            self._write_together(others, rest, identity)
         except SyncError as error:
             if error.of_all or not others:
                 raise
             # One stream may have failed for all.
             one_by_one |= others.keys()
-            self._write_together({}, {name: states[name] for name in states.keys() - one_by_one}, identity)
+            self._write_together({}, {name: state for name, state in rest.items() if name not in others}, identity)
         for name in sorted(one_by_one):
             try:
                 own = {name: states[name]} if name in states else {}
@@ -313,12 +304,11 @@ def sync(
 ) -> None:
     """Read the streams `names` into `destination`, from their beginning if `afresh`; only try both if `checking`.
 
-    Files go into the folder of `files`.
+    Files go where `files` says.
 
     Raises `SyncError` with what the user has to know.
     """
-    folder_of_files, store = (files.folder, files.store) if files else (None, None)
-    connector = Connector(config, config_path, progress.log, folder_of_files, store)
+    connector = Connector(config, config_path, progress.log, files.store if files else None)
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
         folder = Path(temporary)
         warehouse, identity = opened(connector, destination, connection, folder, progress)

@@ -23,14 +23,15 @@ class _NotInstalled(MetaPathFinder):
 def left_out(destination: Destination) -> Iterator[None]:
     """Within, imports are spared what a sync into `destination` does not need."""
     _without_descriptions()
+    if destination.kind not in DO_WITHOUT:
+        yield
+        return
     finder = _NotInstalled()
-    if destination.kind in DO_WITHOUT:
-        sys.meta_path.insert(0, finder)
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        with contextlib.suppress(ValueError):
-            sys.meta_path.remove(finder)
+        sys.meta_path.remove(finder)
 
 
 def _without_descriptions() -> None:

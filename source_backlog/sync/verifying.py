@@ -207,7 +207,7 @@ def wrong_with(files: Files, row: Mapping[str, Any], column: str) -> str | None:
     if not path:
         return "no path"
     try:
-        with files.opened(str(path)) as content:
+        with files.store.opened(str(path)) as content:
             digest = hashlib.file_digest(cast(Any, content), "sha256").hexdigest()
             size = content.seek(0, os.SEEK_END)
     except FileNotFoundError:
@@ -263,8 +263,6 @@ def verify(
     connector = Connector(config, config_path, progress.log)
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
         warehouse, identity = opened(connector, destination, connection, Path(temporary), progress)
-        if warehouse.is_files:
-            raise SyncError("The tables are files, which backlog-sync does not read: give --to a database.", USAGE)
         progress.phase("verifying")
         names = [*COMPARABLE, "issue_comments", COVERAGE, DELETIONS, *(PATHS if files else ())]
         held = warehouse.counts(names)

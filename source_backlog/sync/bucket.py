@@ -14,16 +14,16 @@ from source_backlog.sync.errors import FAILED, USAGE, SyncError
 
 
 class Bucket:
-    """A folder in an object store.
+    """A folder in an object store: a `Store`. `folder` is one of this machine, for files on their way.
 
     Raises `SyncError` when the store cannot be used: with status 1 where trying again may help.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, folder: Path) -> None:
         from dlt.common.configuration.resolve import resolve_configuration
         from dlt.common.storages import FilesystemConfiguration, fsspec_from_config
 
-        self.shown = address
+        self.shown, self.folder = address, folder
         try:
             config = resolve_configuration(
                 FilesystemConfiguration(bucket_url=address), sections=("destination", "filesystem")
@@ -49,19 +49,22 @@ class Bucket:
             raise SyncError(f"--files: there is no bucket {bucket}, or not for these credentials.", USAGE)
 
     def put(self, file: Path, path: str) -> None:
-        """Copy a whole file to `path`, where it appears at once or not at all. Raises `OSError`."""
+        """Copy a whole file to `path`, where it appears at once or not at all."""
         with _as_os_error():
             self._system.put_file(str(file), f"{self._root}/{path}")
 
     @contextlib.contextmanager
     def opened(self, path: str) -> Iterator[BinaryIO]:
-        """The contents of a file. Raises `OSError`."""
+        """The contents of a file."""
         with _as_os_error(), self._system.open(f"{self._root}/{path}", "rb") as content:
             yield content
 
+    def size(self, path: str) -> int | None:
+        """The bytes of a file; None where there is none. All are listed once."""
+        return self._sizes.get(path)
+
     @cached_property
-    def sizes(self) -> Mapping[str, int]:
-        """The bytes of each file, by its path; listed once. Raises `OSError`."""
+    def _sizes(self) -> Mapping[str, int]:
         with _as_os_error():
             self._system.invalidate_cache()
             found = self._system.find(self._root, detail=True)
