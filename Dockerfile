@@ -6,16 +6,18 @@ WORKDIR /build
 # An environment of its own: the packages of the base image neither satisfy nor shadow what the connector needs.
 RUN python -m venv --without-pip /opt/connector
 # The dependencies are a layer of their own, which a change of the code leaves in the build's cache.
-# pip compiles to .pyc here: on a read-only file system it would be done anew at every start.
 COPY pyproject.toml constraints.txt ./
 RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
         > dependencies.txt \
-    && pip --python /opt/connector/bin/python install --no-cache-dir --constraint constraints.txt --requirement dependencies.txt
+    && pip --python /opt/connector/bin/python install --no-cache-dir --no-compile --constraint constraints.txt \
+        --requirement dependencies.txt
 # What the CDK asks for and none of the four commands imports: more than half of the size. A test runs them without it.
+# The rest is compiled to .pyc here: on a read-only file system it would be done anew at every start.
 RUN pip --python /opt/connector/bin/python uninstall --yes \
         dateparser google-api-core google-auth google-cloud-secret-manager googleapis-common-protos \
         grpc-google-iam-v1 grpcio grpcio-status joblib markdown-it-py mdurl nltk numpy pandas proto-plus protobuf \
-        pyasn1 pyasn1_modules pygments rapidfuzz regex rich rich-click setuptools tqdm tzlocal unidecode
+        pyasn1 pyasn1_modules pygments rapidfuzz regex rich rich-click setuptools tqdm tzlocal unidecode \
+    && /opt/connector/bin/python -m compileall -qq /opt/connector
 COPY README.md LICENSE ./
 COPY source_backlog ./source_backlog
 COPY models ./models

@@ -35,7 +35,7 @@ run()
 def left_out() -> set[str]:
     """The modules of the packages that the Dockerfile takes out."""
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
-    (listed,) = re.findall(r"uninstall --yes (.*)", text)
+    (listed,) = re.findall(r"uninstall --yes ([^&]*)", text)
     packages = {canonicalize_name(name) for name in listed.split()}
     modules = packages_distributions()
     found = {name for name, owners in modules.items() if {canonicalize_name(owner) for owner in owners} & packages}

@@ -86,6 +86,7 @@ class Noted(dict[str, Any]):
         return super().__getitem__(column)
 
 
+@cache
 def described() -> dict[str, list[str]]:
     """Mart -> its columns, as they are documented."""
     models = yaml.safe_load((PACKAGE / "models" / "marts" / "marts.yml").read_text(encoding="utf-8"))["models"]

@@ -1,4 +1,5 @@
 """Entry point of the console script `source-backlog`."""
+# ruff: noqa: E402
 
 import contextlib
 import gc
@@ -8,6 +9,10 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, cast
+
+from source_backlog.descriptions import without_descriptions
+
+without_descriptions()
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import PRINT_BUFFER

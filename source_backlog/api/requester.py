@@ -28,19 +28,21 @@ class BacklogRequester(HttpRequester):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
-        if self.api_budget is None:
+        space = self.api_budget
+        if space is None:
             raise ValueError("A BacklogRequester needs the Space that SourceBacklog shares among its streams.")
-        self.api_budget.requester = self
+        space.requester = self
+        # The factory makes two requesters for each stream, which are all alike.
+        self._client = space.once("client", lambda: self._connected(space))
         # A template that does not depend on the request, evaluated once: a large space has a request per issue.
-        self._url_of_api = super().get_url()
-        if not isinstance(self.error_handler, BacklogErrorHandler):
-            self.error_handler = BacklogErrorHandler(self.config, {}, self.api_budget)
-        self._client = BacklogClient(
-            self.api_budget,
-            self.error_handler,
-            self.get_authenticator(),
-            (self.connect_timeout_in_seconds, self.read_timeout_in_seconds),
-        )
+        self._url_of_api = space.once("url", super().get_url)
+
+    def _connected(self, space: Space) -> BacklogClient:
+        handler = self.error_handler
+        if not isinstance(handler, BacklogErrorHandler):
+            handler = BacklogErrorHandler(self.config, {}, space)
+        timeout = self.connect_timeout_in_seconds, self.read_timeout_in_seconds
+        return BacklogClient(space, handler, self.get_authenticator(), timeout)
 
     def get_url(self, **kwargs: Any) -> str:
         """The address of the API, `https://…/api/v2/`."""

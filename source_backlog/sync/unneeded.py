@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from importlib.abc import MetaPathFinder
 
+from source_backlog.descriptions import without_descriptions
 from source_backlog.sync.destinations import Destination
 
 # pyarrow and dlt import them wherever they are installed, and do without elsewhere. The CDK has pandas among its
@@ -22,7 +23,7 @@ class _NotInstalled(MetaPathFinder):
 @contextlib.contextmanager
 def left_out(destination: Destination) -> Iterator[None]:
     """Within, imports are spared what a sync into `destination` does not need."""
-    _without_descriptions()
+    without_descriptions()
     if destination.kind not in DO_WITHOUT:
         yield
         return
@@ -32,19 +33,3 @@ def left_out(destination: Destination) -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
-
-
-def _without_descriptions() -> None:
-    """Have serpyco_rs, which reads the messages of the CDK, not parse the sources of their classes for descriptions.
-
-    They would go into JSON schemas that nobody asks for.
-    """
-    with contextlib.suppress(ImportError):
-        import attributes_doc
-
-        original = attributes_doc.get_attributes_doc
-        attributes_doc.get_attributes_doc = lambda cls: {}
-        try:
-            import serpyco_rs  # noqa: F401
-        finally:
-            attributes_doc.get_attributes_doc = original
