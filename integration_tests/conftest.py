@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import Spec as SpecModel
 from airbyte_cdk.sources.declarative.parsers import model_to_component_factory
+from airbyte_cdk.sources.utils import files_directory
 from airbyte_cdk.sources.utils.schema_helpers import ResourceSchemaLoader
 from pydantic.v1 import BaseModel
 
@@ -27,6 +28,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Slow files first where several workers share the files: the last one would keep one worker busy alone."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def a_folder_for_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The staging directory is that of the machine: emulated spaces have the same files in the same places."""
+    folder = str(tmp_path_factory.mktemp("staging"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files_directory, "AIRBYTE_STAGING_DIRECTORY", folder)
+        patch.setenv("AIRBYTE_STAGING_DIRECTORY", folder)
+        yield
 
 
 @pytest.fixture(scope="package", autouse=True)

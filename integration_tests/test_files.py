@@ -142,6 +142,20 @@ def test_another_size_than_stated_is_fetched_again_and_then_reported() -> None:
         assert not list(Path(result.files["issue_attachment_files"][0].staging_file_url).parents[2].rglob("*.part"))
 
 
+def test_what_another_process_is_about_to_write_is_left_alone() -> None:
+    """Several runs on a machine may share the staging directory, and their spaces may have the same ids."""
+    with with_attachments(8) as emulator:
+        given = sync(emulator, STREAM).files["issue_attachment_files"]
+        others = []
+        for reference in given:
+            path = Path(reference.staging_file_url)
+            path.unlink()
+            others.append(path.with_name(f".{path.parent.name}{files.PART}"))
+            others[-1].write_bytes(b"half")
+        assert len(fetched(sync(emulator, STREAM))) == len(given) > 0
+        assert {other.read_bytes() for other in others} == {b"half"}
+
+
 def test_only_these_transfer_files_and_the_others_never_download() -> None:
     assert sorted(name for name, stream in catalog_streams().items() if stream.is_file_based) == sorted(FILE_STREAMS)
     with Emulator(seed=74, projects=2, issues=30) as emulator:

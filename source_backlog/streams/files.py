@@ -187,7 +187,8 @@ class FileRetriever(ObjectRetriever):
         path = self.download.format(**row)
         store, relative = self.store, self._path_of(row)
         target, stated, differs = store.folder / relative, row.get("size"), False
-        part = target.with_name(f".{safe_name(row['id'])}{PART}")
+        # Not that of another process, which may use the same directory.
+        part = target.with_name(f".{safe_name(row['id'])}.{os.getpid()}{PART}")
         for number in range(1, ATTEMPTS + 1):
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
