@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import Spec as SpecModel
 from airbyte_cdk.sources.declarative.parsers import model_to_component_factory
 from airbyte_cdk.sources.utils import files_directory
@@ -48,6 +49,8 @@ def read_once() -> Iterator[None]:
         patch.setattr(ResourceSchemaLoader, "_resolve_schema_references", resolved_once())
         for name, method in parsed_once().items():
             patch.setattr(BaseModel, name, method)
+        # Of the streams of the manifest, each time.
+        patch.setattr(concurrent_declarative_source, "deepcopy", lambda value: pickle.loads(pickle.dumps(value)))
         # What the factory asks of a class for each component that it makes.
         patch.setattr(model_to_component_factory, "get_type_hints", functools.cache(typing.get_type_hints))
         patch.setattr(inspect, "getfullargspec", known_arguments())
@@ -84,8 +87,16 @@ def parsed_once() -> dict[str, Any]:
     """
     parse, to_dict = BaseModel.parse_obj.__func__, BaseModel.dict  # type: ignore[attr-defined]
     models: dict[tuple[type, str], BaseModel] = {}
-    # By the id of a model that is kept above; empty until it is asked for.
+    # By the id of a model that is kept above, or of one within it; empty until it is asked for.
     dicts: dict[int, bytes] = {}
+
+    def keep(value: Any) -> None:
+        if isinstance(value, BaseModel):
+            dicts[id(value)] = b""
+            value = list(value.__dict__.values())
+        if isinstance(value, list):
+            for each in value:
+                keep(each)
 
     def parsed(kind: type[BaseModel], definition: Any) -> Any:
         if kind is SpecModel:
@@ -98,7 +109,7 @@ def parsed_once() -> dict[str, Any]:
             return parse(kind, definition)
         if key not in models:
             models[key] = parse(kind, definition)
-            dicts[id(models[key])] = b""
+            keep(models[key])
         return models[key]
 
     def as_dict(self: BaseModel, **options: Any) -> Any:
