@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import pickle
 import re
 from bisect import insort
 from collections import Counter
@@ -20,14 +19,12 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, Type
-from airbyte_cdk.sources.declarative import concurrent_declarative_source
-from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
-from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from integration_tests.emulator import Emulator
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import FILES_OF, UNTOLD, configured, files_of, primary_key, without_nulls
+from integration_tests.once import one_manifest
 from source_backlog import SourceBacklog
 from source_backlog.changes import feed, paging, quiet
 from source_backlog.streams import activities, documents, files, issues, objects, people, shared_files
@@ -120,35 +117,6 @@ TOMBSTONE = "_ab_cdc_deleted_at"
 SMALL_PAGE = 6
 LOOK_AGAIN = 5 * SMALL_PAGE
 FILES_PER_PAGE = shared_files.FILES_PER_PAGE
-
-
-@contextmanager
-def one_manifest() -> Iterator[None]:
-    """The manifest is parsed, resolved and checked only once: nine tenths of a sync of a small space."""
-    process = ConcurrentDeclarativeSource._pre_process_manifest
-    parse = YamlDeclarativeSource._read_and_parse_yaml_file
-    raw: dict[str, Any] = {}
-    resolved: dict[str, Any] = {}
-
-    def parsed(self: Any, path: str) -> Any:
-        if path not in raw:
-            raw[path] = parse(self, path)
-        return raw[path]
-
-    def processed(self: Any, manifest: Any) -> Any:
-        if "manifest" not in resolved:
-            resolved["manifest"] = process(self, manifest)
-            resolved["as it was"] = pickle.dumps(resolved["manifest"])
-        # `SourceBacklog` sets other streams into its own.
-        return dict(resolved["manifest"])
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(concurrent_declarative_source, "get_declarative_component_schema", dict)
-        patch.setattr(YamlDeclarativeSource, "_read_and_parse_yaml_file", parsed)
-        patch.setattr(ConcurrentDeclarativeSource, "_pre_process_manifest", processed)
-        patch.setattr(ConcurrentDeclarativeSource, "_validate_source", lambda self: None)
-        yield
-    assert not resolved or pickle.dumps(resolved["manifest"]) == resolved["as it was"], "somebody has changed it"
 
 
 @contextmanager

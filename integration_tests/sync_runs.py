@@ -1,8 +1,9 @@
 """Runs `backlog-sync` many times, each in a process of its own that is forked from this one, which has imported all.
 
-Run as `python -m integration_tests.sync_runs`; each line of standard input is the JSON of a run, each line of standard
-output that of its end. Where `at` says, a run is sent the signal `signal`, or loses its connections to the PostgreSQL
-server `close`. `watch` is a file for the addresses that it connects to.
+It has made the streams once, too: see `read_once`. Run as `python -m integration_tests.sync_runs`; each line of
+standard input is the JSON of a run, each line of standard output that of its end. Where `at` says, a run is sent the
+signal `signal`, or loses its connections to the PostgreSQL server `close`. `watch` is a file for the addresses that it
+connects to.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ from dlt import Pipeline
 from dlt.destinations.job_client_impl import SqlLoadJob
 from dlt.load.load import Load
 
+from integration_tests.once import read_once
+from source_backlog.source import SourceBacklog
 from source_backlog.sync import loading, main
+
+NOBODY = {"domain": "emulator.backlog.jp", "credentials": {"auth_type": "api_key", "api_key": "nobody"}}
 
 # What comes before the interruption: the phases of dlt, and within the load the second statement that merges or
 # replaces a table, and the moment in which all rows and the state are there, without the mark that they count.
@@ -130,4 +135,6 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    with read_once():
+        SourceBacklog(config=NOBODY).streams({})
+        serve()

@@ -13,7 +13,7 @@ from integration_tests.commands import quickly
 from integration_tests.emulator import Emulator
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import Sync, configured, joined_projects, sync
-from integration_tests.histories import one_manifest
+from integration_tests.once import one_manifest
 from source_backlog import SourceBacklog
 from source_backlog.streams import issues
 from source_backlog.streams.coverage import Coverage
