@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 from integration_tests import demo, tables
@@ -14,6 +15,7 @@ from integration_tests.emulator.generator import generate
 from integration_tests.emulator.limits import Limits
 from integration_tests.emulator.truth import truth
 from integration_tests.lives import STREAMS
+from integration_tests.postgresql import PASSWORD, postgresql
 from integration_tests.warehouse import in_this_process, needs
 from source_backlog.report import write
 from source_backlog.sync import main, reporting
@@ -24,10 +26,14 @@ duckdb = pytest.importorskip("duckdb")
 pytestmark = pytest.mark.slow
 
 
-def page_of(space: Space, folder: Path) -> tuple[str, Any]:
+def tables_of(space: Space) -> tables.Tables:
     held = tables.empty()
     for stream in STREAMS:
         tables.merge(held, stream, truth(space, stream, domain="emulator.backlog.jp", limits=Limits()))
+    return held
+
+
+def page_of(held: tables.Tables, folder: Path) -> tuple[str, Any]:
     file = folder / "space.duckdb"
     tables.to_duckdb(file, held)
     with in_this_process():
@@ -37,13 +43,18 @@ def page_of(space: Space, folder: Path) -> tuple[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def quarter(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
+def worked() -> tables.Tables:
     space = generate(seed=7, projects=2, issues=60, now=demo.QUARTER_BEGINS)
     demo.work_for_a_quarter(space)
     space.update_issue(
         space.project("SHOP").issues[0], summary="<script>alert('<b>&')</script>", due_date="2026-04-07", status=1
     )
-    return page_of(space, tmp_path_factory.mktemp("report"))
+    return tables_of(space)
+
+
+@pytest.fixture(scope="module")
+def quarter(worked: tables.Tables, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
+    return page_of(worked, tmp_path_factory.mktemp("report"))
 
 
 def views(page: str) -> list[str]:
@@ -54,6 +65,19 @@ def test_the_page_needs_nothing_else(quarter: tuple[str, Any]) -> None:
     page, _ = quarter
     assert not re.search(r"""(?:src|href)=|url\(|@import|https?://""", page)
     assert page.count("<svg") > 10 and "<img" not in page
+
+
+def test_postgresql_gives_the_same_page(
+    worked: tables.Tables, quarter: tuple[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("dbt-postgres", "dbt-postgres (the extra `report`) is not installed")
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    with postgresql() as server, psycopg2.connect(**server) as connection:
+        tables.to_postgres(connection, worked, "backlog")
+        url = f"postgresql://{server['user']}@{server['host']}:{server['port']}/{server['dbname']}"
+        with in_this_process():
+            assert main(["--report", str(tmp_path / "page"), "--to", url]) == 0
+        assert (tmp_path / "page" / "index.html").read_text(encoding="utf-8") == quarter[0]
 
 
 def test_what_people_wrote_is_text(quarter: tuple[str, Any]) -> None:
@@ -127,7 +151,7 @@ def test_a_space_without_issues_says_so(tmp_path: Path) -> None:
     space = Space(seed=1)
     space.add_user("admin", "管理者", role_type=1, persona="administrator")
     space.create_version(space.create_project("NEW", "新規"), "1.0")
-    page, _ = page_of(space, tmp_path)
+    page, _ = page_of(tables_of(space), tmp_path)
     assert len(views(page)) == 1
     for text in ("課題がありません。", "Nothing is overdue.", "No hours were entered.", "No issue was closed."):
         assert text in page
