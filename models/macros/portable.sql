@@ -91,3 +91,13 @@
 {% macro union_distinct() %}{{ return(adapter.dispatch('union_distinct', 'backlog')()) }}{% endmacro %}
 {% macro default__union_distinct() %}union{% endmacro %}
 {% macro bigquery__union_distinct() %}union distinct{% endmacro %}
+
+{#- Before a model is built. PostgreSQL would compile its queries, whose sizes it misjudges, for longer than they run. -#}
+{% macro before_a_model() %}{{ return(adapter.dispatch('before_a_model', 'backlog')()) }}{% endmacro %}
+{% macro default__before_a_model() %}{% endmacro %}
+{% macro postgres__before_a_model() %}set local jit = off{% endmacro %}
+
+{#- After a table is built. PostgreSQL would know nothing of its size for minutes, and join it row by row. -#}
+{% macro after_a_table() %}{{ return(adapter.dispatch('after_a_table', 'backlog')()) }}{% endmacro %}
+{% macro default__after_a_table() %}{% endmacro %}
+{% macro postgres__after_a_table() %}analyze {{ this }}{% endmacro %}
