@@ -1,5 +1,5 @@
 """Entry point of the console script `source-backlog`."""
-# ruff: noqa: E402
+# ruff: noqa: E402 (the CDK is imported after what it is spared)
 
 import contextlib
 import gc
