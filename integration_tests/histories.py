@@ -913,7 +913,9 @@ class Reader:
         projects = {project["id"]: {**project, "readable": project["id"] in readable} for project in joined}
         rows = {(row["stream"], row["projectId"]): row for row in self.coverage}
         found = [f"{place}: said {row}" for place, row in rows.items() if row["reason"] != _reason(row, projects)]
-        found += [f"{row['stream']}: skipped {row['skipped']}" for row in self.coverage if row["skipped"]]
+        # In a project that cannot be read any more, what was skipped before stays so.
+        skipped = [row for row in self.coverage if row["skipped"] and row["reason"] is None]
+        found += [f"{row['stream']}: skipped {row['skipped']}" for row in skipped]
         for stream in self.streams:
             own = [row for row in self.coverage if row["stream"] == stream]
             if not {row["projectId"] for row in own} >= ({0} if stream in OF_THE_SPACE else projects.keys()):
