@@ -26,10 +26,8 @@ import psycopg2
 from integration_tests import tables
 from integration_tests.emulator import Space
 from integration_tests.emulator.generator import generate
-from integration_tests.emulator.limits import Limits
-from integration_tests.emulator.truth import truth
 from integration_tests.lives import STREAMS
-from integration_tests.postgresql import postgresql
+from integration_tests.postgresql import environment_of, postgresql
 
 BUILT = (
     "SELECT table_name FROM information_schema.tables WHERE table_schema = 'analytics' AND table_type = 'BASE TABLE'"
@@ -48,14 +46,6 @@ def change(space: Space, share: float, chance: random.Random) -> int:
     return len(chosen)
 
 
-def tables_of(space: Space) -> tables.Tables:
-    """The tables as a sync leaves them."""
-    held = tables.empty()
-    for stream in STREAMS:
-        tables.merge(held, stream, truth(space, stream, domain="emulator.backlog.jp", limits=Limits()))
-    return held
-
-
 class DuckDB:
     """A file that is built in. `environment` and `options` are those of dbt."""
 
@@ -67,7 +57,7 @@ class DuckDB:
 
     def load(self, space: Space) -> None:
         """Replace the tables by those of the space."""
-        tables.to_duckdb(self._file, tables_of(space))
+        tables.to_duckdb(self._file, tables.of_space(space, STREAMS))
 
     def contents(self) -> dict[str, Any]:
         """Table -> number of rows and a sum of the hashes of its rows."""
@@ -84,13 +74,12 @@ class PostgreSQL:
 
     def __init__(self, server: dict[str, Any]) -> None:
         self._server = server
-        names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
-        self.environment = {names[name]: str(value) for name, value in server.items()}
+        self.environment = environment_of(server)
 
     def load(self, space: Space) -> None:
         """Replace the tables by those of the space, with what the server knows of them after a while."""
         connection = psycopg2.connect(**self._server)
-        tables.to_postgres(connection, tables_of(space), "backlog")
+        tables.to_postgres(connection, tables.of_space(space, STREAMS), "backlog")
         connection.autocommit = True
         connection.cursor().execute("ANALYZE")
         connection.close()

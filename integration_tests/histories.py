@@ -24,7 +24,6 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from integration_tests.emulator import Emulator
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import FILES_OF, UNTOLD, configured, files_of, primary_key, without_nulls
-from integration_tests.once import one_manifest
 from source_backlog import SourceBacklog
 from source_backlog.changes import feed, paging, quiet
 from source_backlog.streams import activities, documents, files, issues, objects, people, shared_files
@@ -121,8 +120,8 @@ FILES_PER_PAGE = shared_files.FILES_PER_PAGE
 
 @contextmanager
 def quick() -> Iterator[None]:
-    """Besides, pages of a few rows, a checkpoint after every issue, a quiet project left alone, and no log."""
-    with one_manifest(), TemporaryDirectory() as staging, pytest.MonkeyPatch.context() as patch:
+    """Pages of a few rows, a checkpoint after every issue, a quiet project left alone, and no log."""
+    with TemporaryDirectory() as staging, pytest.MonkeyPatch.context() as patch:
         patch.setattr(paging.by_offset, "__defaults__", (SMALL_PAGE, "id"))
         patch.setattr(paging.by_id, "__defaults__", (None, SMALL_PAGE, "id"))
         for module in (activities, documents, issues, people):

@@ -75,6 +75,12 @@ def postgresql() -> Iterator[dict[str, Any]]:
         shutil.rmtree(folder)
 
 
+def environment_of(server: dict[str, Any]) -> dict[str, str]:
+    """The same as `postgresql` gives, as the variables of PostgreSQL's own programs."""
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    return {names[name]: str(value) for name, value in server.items()}
+
+
 def query(server: dict[str, Any], sql: str) -> list[dict[str, Any]]:
     """The rows that `sql` gives, if it gives any."""
     connection = psycopg2.connect(**server)

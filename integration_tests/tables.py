@@ -17,6 +17,9 @@ from typing import Any
 
 import duckdb
 
+from integration_tests.emulator import Space
+from integration_tests.emulator.limits import Limits
+from integration_tests.emulator.truth import truth
 from integration_tests.harness import Row, catalog_streams, primary_key
 
 Tables = dict[str, dict[tuple[Any, ...], Row]]
@@ -58,6 +61,14 @@ def merge(tables: Tables, stream: str, rows: Iterable[Row]) -> None:
 def empty() -> Tables:
     """No tables yet."""
     return defaultdict(dict)
+
+
+def of_space(space: Space, streams: Iterable[str]) -> Tables:
+    """The tables as a first sync of these streams leaves them."""
+    held = empty()
+    for stream in streams:
+        merge(held, stream, truth(space, stream, domain="emulator.backlog.jp", limits=Limits()))
+    return held
 
 
 def to_duckdb(

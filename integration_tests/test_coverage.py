@@ -13,7 +13,6 @@ from integration_tests.commands import quickly
 from integration_tests.emulator import Emulator
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import Sync, configured, joined_projects, sync
-from integration_tests.once import one_manifest
 from source_backlog import SourceBacklog
 from source_backlog.streams import issues
 from source_backlog.streams.coverage import Coverage
@@ -25,12 +24,6 @@ STREAMS += ["user_stars"]
 FEATURES = {"wikis": "useWiki", "documents": "useDocument", "pull_requests": "useGit"}
 
 Row = dict[str, Any]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_start() -> Iterator[None]:
-    with one_manifest():
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from integration_tests.emulator.generator import generate
 from integration_tests.emulator.limits import Limits
 from integration_tests.emulator.truth import truth
 from integration_tests.lives import BEGIN, Lives, Named, Record, State
-from integration_tests.postgresql import postgresql, query
+from integration_tests.postgresql import environment_of, postgresql, query
 from integration_tests.warehouse import needs
 
 needs("dbt-duckdb", "dbt-duckdb (the extra `report`) is not installed")
@@ -218,9 +218,7 @@ def built(request: pytest.FixtureRequest, lived: Any, tmp_path_factory: pytest.T
         connection = psycopg2.connect(**server)
         tables.to_postgres(connection, lives.tables, "backlog")
         connection.close()
-        names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
-        environment = {names[name]: str(value) for name, value in server.items()}
-        output = tables.dbt(PACKAGE, folder, *arguments, "--target", "postgres", **environment)[""]
+        output = tables.dbt(PACKAGE, folder, *arguments, "--target", "postgres", **environment_of(server))[""]
         yield Built(lives, extra, lambda model: query(server, f"SELECT * FROM analytics.{model}"), output)
 
 

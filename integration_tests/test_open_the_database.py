@@ -14,8 +14,6 @@ import pytest
 
 from integration_tests import tables
 from integration_tests.emulator.generator import generate
-from integration_tests.emulator.limits import Limits
-from integration_tests.emulator.truth import truth
 from integration_tests.postgresql import postgresql
 
 duckdb = pytest.importorskip("duckdb", reason="the queries run in DuckDB, which comes with the extra `warehouse`")
@@ -33,9 +31,7 @@ Ask = Callable[[int], list[tuple[Any, ...]]]
 @pytest.fixture(scope="module")
 def held() -> tables.Tables:
     space = generate(seed=7, projects=3, issues=80)
-    held = tables.empty()
-    for stream in STREAMS:
-        tables.merge(held, stream, truth(space, stream, domain="emulator.backlog.jp", limits=Limits()))
+    held = tables.of_space(space, STREAMS)
     gone = next(iter(held["issues"].values()))
     row = {"entity": "issue", "entityId": str(gone["id"]), "entityKey": gone["issueKey"], "entityName": None}
     row |= {"deletedAt": "2026-06-30T09:00:00Z", "deletedByUserName": "一般 次郎", "activityId": 1}

@@ -12,8 +12,6 @@ import pytest
 from integration_tests import demo, tables
 from integration_tests.emulator import Space
 from integration_tests.emulator.generator import generate
-from integration_tests.emulator.limits import Limits
-from integration_tests.emulator.truth import truth
 from integration_tests.lives import STREAMS
 from integration_tests.postgresql import PASSWORD, postgresql
 from integration_tests.warehouse import in_this_process, needs
@@ -24,13 +22,6 @@ needs("dbt-duckdb", "dbt-duckdb (the extra `report`) is not installed")
 duckdb = pytest.importorskip("duckdb")
 
 pytestmark = pytest.mark.slow
-
-
-def tables_of(space: Space) -> tables.Tables:
-    held = tables.empty()
-    for stream in STREAMS:
-        tables.merge(held, stream, truth(space, stream, domain="emulator.backlog.jp", limits=Limits()))
-    return held
 
 
 def page_of(held: tables.Tables, folder: Path) -> tuple[str, Any]:
@@ -49,7 +40,7 @@ def worked() -> tables.Tables:
     space.update_issue(
         space.project("SHOP").issues[0], summary="<script>alert('<b>&')</script>", due_date="2026-04-07", status=1
     )
-    return tables_of(space)
+    return tables.of_space(space, STREAMS)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +142,7 @@ def test_a_space_without_issues_says_so(tmp_path: Path) -> None:
     space = Space(seed=1)
     space.add_user("admin", "管理者", role_type=1, persona="administrator")
     space.create_version(space.create_project("NEW", "新規"), "1.0")
-    page, _ = page_of(tables_of(space), tmp_path)
+    page, _ = page_of(tables.of_space(space, STREAMS), tmp_path)
     assert len(views(page)) == 1
     for text in ("課題がありません。", "Nothing is overdue.", "No hours were entered.", "No issue was closed."):
         assert text in page
