@@ -195,6 +195,14 @@ def hold_back(space: Any, activity: Any) -> Callable[[], None]:
     return show
 
 
+def untold(space: Any, change: Callable[[], Any]) -> None:
+    """Make a change of which the feed shows nothing."""
+    told = len(space.activities)
+    change()
+    for activity in space.activities[told:]:
+        hold_back(space, activity)
+
+
 class World:
     """A space and the people in it. A number picks something that is there; what has nothing to pick is no change."""
 
@@ -622,17 +630,13 @@ class World:
         one: Any = (self.issue, self.wiki, self.document, self.request)[b % 4](a)
         if one is None:
             return
-        told = len(self.space.activities)
-        if b % 4 == 0:
-            self.space.update_issue(one, summary=self.text("概要"))
-        elif b % 4 == 1:
-            self.space.update_wiki(one, content=self.text("本文"))
-        elif b % 4 == 2:
-            self.space.update_document(one, plain=self.text("本文"))
-        else:
-            self.space.update_pull_request(one, summary=self.text("概要"))
-        for activity in self.space.activities[told:]:
-            hold_back(self.space, activity)
+        changes: tuple[Callable[[], Any], ...] = (
+            lambda: self.space.update_issue(one, summary=self.text("概要")),
+            lambda: self.space.update_wiki(one, content=self.text("本文")),
+            lambda: self.space.update_document(one, plain=self.text("本文")),
+            lambda: self.space.update_pull_request(one, summary=self.text("概要")),
+        )
+        untold(self.space, changes[b % 4])
         self.untold.add(one.id)
 
     def release(self) -> None:

@@ -245,6 +245,18 @@ def test_what_is_deleted_between_the_number_and_the_list_is_no_loss(emulator: Em
     assert rows["issues", "WEB"]["rows"] == rows["issues", "WEB"]["total"] - 1
 
 
+def test_an_issue_that_was_commented_on_and_then_deleted_is_no_loss(emulator: Emulator) -> None:
+    first, _ = covered(emulator, ["issue_comments"])
+    emulator.space.advance(60)
+    issue = issue_in(emulator, "WEB")
+    emulator.space.add_comment(issue, "最後の言葉")
+    emulator.space.delete_issue(issue)
+    result, rows = covered(emulator, ["issue_comments"], first.state)
+    assert reasons(rows) == {}
+    assert not result.warnings()
+    assert f"issues/{issue.id}/comments" not in result.paths()
+
+
 def test_projects_that_the_options_leave_out(emulator: Emulator) -> None:
     _, rows = covered(emulator, ["issues", "statuses", "activities"], projects=["WEB"])
     assert {key for _, key in rows} == {"WEB", "APP", "OLD", None}

@@ -12,7 +12,7 @@ import pytest
 from integration_tests.emulator import Emulator, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import Destination, Sync, differences, sync
-from integration_tests.histories import SHOWS, hold_back
+from integration_tests.histories import SHOWS, hold_back, untold
 
 ISSUES = ["issues", "issue_comments", "issue_changelogs", "issue_shared_files", "issue_comment_notifications"]
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -307,6 +307,27 @@ def test_a_stamp_of_the_future_stops_nothing(emulator: Emulator, streams: list[s
     synced.again()
     assert synced.complete()
     assert all(position["updated"] < "2027" for position in cursors(synced.last, streams[0]) if "updated" in position)
+
+
+def test_what_the_feed_never_shows_is_found_within_the_same_second() -> None:
+    """The look of the last sync fell between two changes of one second, the second of which left no activity."""
+    streams = ["issue_comments", "issue_changelogs", "pull_request_comments", "pull_request_changelogs"]
+    space = small(now=datetime(2026, 6, 30, 9, 0, 0, tzinfo=UTC))
+    with Emulator(space=space, virtual_dates=True) as emulator:
+        issue = issue_of(emulator)
+        request = next(iter(space.pull_requests.values()))
+        space.update_issue(issue, summary="一")
+        space.update_pull_request(request, summary="一")
+        synced = Synced(emulator, streams)
+        untold(space, lambda: space.update_issue(issue, summary="二"))
+        untold(space, lambda: space.update_pull_request(request, summary="二"))
+        space.advance(60)
+        second = synced.again()
+        assert synced.complete()
+        assert len([path for path in second.paths() if path.endswith("/comments")]) <= 4
+        # That second was over when this sync began: the next one does not ask again.
+        space.advance(60)
+        assert not [path for path in synced.again().paths() if path.endswith("/comments")]
 
 
 # --- the end of the feed ---

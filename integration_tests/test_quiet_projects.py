@@ -13,7 +13,7 @@ import pytest
 
 from integration_tests.emulator import Emulator
 from integration_tests.harness import Destination, Sync, differences, sync
-from integration_tests.histories import hold_back
+from integration_tests.histories import untold
 from source_backlog.changes import quiet
 
 HOUR, DAY = 3_600, 86_400
@@ -75,14 +75,6 @@ def asked(result: Sync) -> Counter[int]:
 
 def mine(emulator: Emulator) -> list[Any]:
     return emulator.space.visible_projects(emulator.space.user(None))
-
-
-def untold(space: Any, change: Any) -> None:
-    """A change of which the feed shows nothing."""
-    told = len(space.activities)
-    change()
-    for activity in space.activities[told:]:
-        hold_back(space, activity)
 
 
 def test_nothing_changed_in_many_projects_costs_65_requests() -> None:

@@ -16,7 +16,7 @@ from airbyte_cdk.models import Type
 from integration_tests.emulator import Emulator, Space
 from integration_tests.emulator.generator import generate
 from integration_tests.harness import configured, primary_key
-from integration_tests.histories import Reader, messages, quick
+from integration_tests.histories import Reader, messages, quick, untold
 from source_backlog.streams import objects
 
 Row = dict[str, Any]
@@ -152,7 +152,7 @@ def one_project() -> Iterator[tuple[Emulator, Any]]:
     """One large project, and a checkpoint after every tenth of a second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(objects, "CHECKPOINT_SECONDS", 0.1)
-        with Emulator(space=space_of_projects(1, 300), latency=0.002) as emulator:
+        with Emulator(space=space_of_projects(1, 300), latency=0.002, virtual_dates=True) as emulator:
             yield emulator, emulator.space
 
 
@@ -173,6 +173,24 @@ def test_a_single_large_project_is_taken_up_in_its_middle(one_project: tuple[Emu
     asked = {int(request.path.split("/")[4]) for request in emulator.requests if request.path.endswith("/comments")}
     again = asked & {issue.id for issue in behind}
     assert again == {behind[0].id}, "only what the feed names is read again"
+    assert {(row["id"],) for row in emulator.truth("issue_comments")} <= reader.tables["issue_comments"].keys()
+
+
+def test_what_the_feed_never_shows_is_found_behind_the_place_of_an_interrupted_walk(
+    one_project: tuple[Emulator, Any],
+) -> None:
+    emulator, space = one_project
+    reader = Reader(emulator, ["issue_comments"])
+    reader.sync(0.5)
+    first, last = (each(space.issues.values(), key=lambda issue: issue.created) for each in (min, max))
+    space.advance(60)
+    untold(space, lambda: space.add_comment(first, "誰も見ない"))
+    first.updated = space.clock
+    space.advance(60)
+    space.update_issue(last, summary="新しい")
+    for _ in range(2):
+        space.advance(60)
+        reader.sync()
     assert {(row["id"],) for row in emulator.truth("issue_comments")} <= reader.tables["issue_comments"].keys()
 
 

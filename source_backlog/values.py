@@ -87,6 +87,11 @@ def day_before(instant: str) -> str:
     return (datetime.strptime(instant, STAMP) - timedelta(days=1)).strftime("%Y-%m-%d")
 
 
+def day_after(instant: str) -> str:
+    """The instant a whole day after `instant`."""
+    return (datetime.strptime(instant, STAMP) + timedelta(days=1)).strftime(STAMP)
+
+
 def instant_at(seconds: float) -> str:
     """The instant that lies so many seconds behind the epoch."""
     return datetime.fromtimestamp(seconds, UTC).strftime(STAMP)

@@ -468,6 +468,21 @@ def test_a_plain_comment_is_found_through_the_feed_alone(backlog: Any) -> None:
     assert position_after(retriever)["activity"] == 7
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_comments_of_an_issue_that_the_feed_reports_as_deleted_are_asked_for_only_if_it_is_there(
+    backlog: Any, there: bool
+) -> None:
+    """Else they would be refused, and the issue would count as left out."""
+    old, gone = issue(1, "2025-06-01T00:00:00Z"), issue(2, "2025-06-01T00:00:00Z")
+    feed = [activity(6, 2, issue(9)), activity(7, 3, gone), activity(8, 4, gone), activity(9, 3, old)]
+    issues = [old, gone, issue(3)] if there else [old, issue(3)]
+    retriever = backlog(CommentRetriever, issues, feed, {"updated": "2026-01-10T00:00:00Z", "activity": 6})
+    read(retriever)
+    assert asked_for(retriever, "comments") == [1, 2][: 1 + there]
+    assert [params["id[]"] for params in retriever.requester.asked("issues") if "id[]" in params] == [[102, 103]]
+    assert "skipped" not in position_after(retriever)
+
+
 def test_only_commented_or_changed_issues_cost_a_request_for_comments(backlog: Any) -> None:
     since = "2026-01-10T09:00:00Z"
     issues = [issue(1, since), issue(2, since), issue(3, "2026-01-11T00:00:00Z"), issue(4, "2025-06-01T00:00:00Z")]
@@ -475,6 +490,24 @@ def test_only_commented_or_changed_issues_cost_a_request_for_comments(backlog: A
     retriever = backlog(CommentRetriever, issues, feed, {"updated": since, "activity": 7})
     read(retriever)
     assert asked_for(retriever, "comments") == [2, 3]
+
+
+def test_what_changed_in_the_seconds_of_the_last_sync_is_asked_for_once_more(backlog: Any, clock: Any) -> None:
+    """Within such a second it may have changed again, which moves no stamp, and may leave no activity."""
+    clock.now = datetime(2026, 1, 10, 9, 0, 10, tzinfo=UTC).timestamp()
+    stamps = ("2026-01-10T09:00:04Z", "2026-01-10T09:00:05Z", "2026-01-10T09:00:06Z", "2026-01-10T09:00:12Z")
+    issues = [issue(number, stamp) for number, stamp in enumerate(stamps, 1)]
+    feed = [activity(7, 3, issues[0])]
+    first = backlog(CommentRetriever, issues, feed)
+    read(first)
+    position = position_after(first)
+    assert position == {"updated": stamps[-1], "sure": stamps[1], "activity": 7}
+    clock.now += 60
+    first.api_budget.memory.clear()
+    second = backlog(CommentRetriever, issues, feed, position)
+    read(second)
+    assert asked_for(second, "comments") == [3, 4]
+    assert position_after(second) == {"updated": stamps[-1], "activity": 7}
 
 
 def test_a_sync_in_which_nothing_changed_costs_no_request_for_comments(backlog: Any) -> None:
@@ -511,12 +544,18 @@ def walk(retriever: Any, issues: int) -> list[int]:
     return there[:-1]
 
 
-def test_the_place_is_saved_in_the_middle_of_a_walk(backlog: Any, checkpoint_always: None) -> None:
+def test_the_place_is_saved_in_the_middle_of_a_walk(backlog: Any, checkpoint_always: None, clock: Any) -> None:
+    clock.now = datetime(2026, 1, 10, 0, 0, 7, tzinfo=UTC).timestamp()
     issues = [issue(number) for number in range(1, 8)]
     retriever = backlog(CommentRetriever, issues, [activity(3, 1, issues[0])])
     walk(retriever, 4)
     assert retriever.position(retriever.slice).saved() == {
-        "resume": {"updated": "2026-01-10T00:00:00Z", "activity": 3, "after": issues[3]["created"]}
+        "resume": {
+            "updated": "2026-01-10T00:00:00Z",
+            "activity": 3,
+            "after": issues[3]["created"],
+            "sure": "2026-01-10T00:00:02Z",
+        }
     }
 
 
@@ -584,8 +623,9 @@ def test_an_interrupted_walk_begins_anew_when_the_feed_no_longer_tells_what_chan
 
 
 def test_an_interrupted_later_sync_keeps_its_old_place_until_it_is_finished(
-    backlog: Any, checkpoint_always: None
+    backlog: Any, checkpoint_always: None, clock: Any
 ) -> None:
+    clock.now = datetime(2026, 1, 10, 0, 0, 7, tzinfo=UTC).timestamp()
     old = {"updated": "2026-01-09T00:00:00Z", "activity": 3}
     issues = [issue(number) for number in range(1, 8)]
     feed = [activity(3, 1, issues[0]), activity(9, 3, issues[6])]
@@ -594,7 +634,12 @@ def test_an_interrupted_later_sync_keeps_its_old_place_until_it_is_finished(
     saved = killed.position(killed.slice).saved()
     assert saved == {
         **old,
-        "resume": {"updated": "2026-01-10T00:00:00Z", "activity": 9, "after": issues[1]["created"]},
+        "resume": {
+            "updated": "2026-01-10T00:00:00Z",
+            "activity": 9,
+            "after": issues[1]["created"],
+            "sure": "2026-01-10T00:00:02Z",
+        },
     }
     killed.api_budget.memory.clear()
     resumed = backlog(CommentRetriever, issues, feed, saved)

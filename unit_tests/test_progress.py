@@ -69,6 +69,30 @@ def test_a_stamp_is_settled_when_two_syncs_have_seen_it(before: Row, seen: Any, 
     assert made.finished().saved() == after
 
 
+@pytest.mark.parametrize(
+    ("over", "after"),
+    [
+        (LAST, {}),
+        ("2026-01-10T08:59:59Z", {"sure": "2026-01-10T08:59:59Z"}),
+        ("2026-01-09T09:00:00Z", {"sure": "2026-01-09T09:00:00Z"}),
+        ("2026-01-09T08:59:59Z", {}),
+    ],
+)
+def test_of_seconds_that_were_not_over_more_may_have_changed(over: str, after: Row) -> None:
+    """By a clock that is not a day behind the stamps."""
+    made = walk({"updated": "2026-01-08T00:00:00Z", "settled": True})
+    made.over = over
+    made.see(LAST)
+    made.settle()
+    assert made.finished().saved() == {"updated": LAST, **after}
+
+
+def test_what_bears_a_later_stamp_than_is_sure_is_new_once_more() -> None:
+    is_new = walk({"updated": LAST, "sure": "2026-01-10T08:59:57Z"}).is_new(None)
+    stamps = ("2026-01-10T08:59:57Z", "2026-01-10T08:59:58Z", LAST, "2026-01-10T09:00:01Z", None)
+    assert [is_new(stamp) for stamp in stamps] == [False, True, True, True, True]
+
+
 def test_a_walk_never_goes_back_and_not_into_the_future() -> None:
     made = walk({"updated": LAST})
     for stamp in ("2026-01-09T00:00:00Z", None, "2999-01-01T00:00:00Z"):
@@ -167,11 +191,24 @@ def test_a_finished_walk_that_was_never_interrupted_ends_where_it_is() -> None:
     assert made.finished().saved() == {"updated": "2026-01-10T00:00:00Z", "activity": 9}
 
 
-def test_a_finished_walk_that_was_interrupted_keeps_the_latest_update_of_both_parts() -> None:
-    for first, second in (("2026-01-05", "2026-01-10"), ("2026-01-10", "2026-01-05")):
-        made = resumable({"resume": {"updated": f"{first}T00:00:00Z", "activity": 3, "after": "2025-01-05T00:00:00Z"}})
-        made.move(updated=f"{second}T00:00:00Z", activity=9)
-        assert made.finished().saved() == {"updated": "2026-01-10T00:00:00Z", "activity": 9}
+@pytest.mark.parametrize(
+    ("place", "second", "end"),
+    [
+        ({"updated": "2026-01-05T00:00:00Z"}, "2026-01-10T00:00:00Z", {"sure": "2026-01-05T00:00:00Z"}),
+        ({"updated": "2026-01-10T00:00:00Z"}, "2026-01-05T00:00:00Z", {}),
+        ({"updated": "2026-01-10T00:00:00Z", "sure": "2026-01-09T00:00:00Z"}, None, {"sure": "2026-01-09T00:00:00Z"}),
+        ({"updated": "2026-01-10T00:00:00Z", "sure": "2026-01-11T00:00:00Z"}, None, {}),
+    ],
+)
+def test_a_finished_walk_that_was_interrupted_keeps_the_latest_update_of_both_parts(
+    place: Row, second: Any, end: Row
+) -> None:
+    """And what changed behind it without an activity has a stamp from its first beginning on."""
+    made = resumable({"resume": {"activity": 3, "after": "2025-01-05T00:00:00Z", **place}})
+    made.over = "2026-01-12T00:00:00Z"
+    made.move(updated=second, activity=9)
+    made.note_sure()
+    assert made.finished().saved() == {"updated": "2026-01-10T00:00:00Z", "activity": 9, **end}
 
 
 def test_a_walk_interrupted_twice_still_reads_the_feed_from_where_it_first_began() -> None:
@@ -181,7 +218,12 @@ def test_a_walk_interrupted_twice_still_reads_the_feed_from_where_it_first_began
     made.see("2026-01-10T00:00:00Z")
     made.done({"created": "2025-03-01T00:00:00Z"})
     assert made.unfinished().saved() == {
-        "resume": {"updated": "2026-01-10T00:00:00Z", "activity": 3, "after": "2025-03-01T00:00:00Z"}
+        "resume": {
+            "updated": "2026-01-10T00:00:00Z",
+            "activity": 3,
+            "after": "2025-03-01T00:00:00Z",
+            "sure": "2026-01-05T00:00:00Z",
+        }
     }
 
 
@@ -212,9 +254,15 @@ def test_the_last_stamp_that_was_finished_says_how_far_the_walk_has_come() -> No
     assert made.unfinished() is None
     made.done(first)
     made.done(second)
-    saved = made.unfinished()
-    assert saved is not None
-    assert saved.saved() == {"updated": "2026-01-02T00:00:00Z", "activity": 9, "again": [3, 1]}
+    for over, sure in (
+        ("", {}),
+        ("2026-01-02T00:00:00Z", {}),
+        ("2026-01-01T00:00:00Z", {"sure": "2026-01-01T00:00:00Z"}),
+    ):
+        made.over = over
+        saved = made.unfinished()
+        assert saved is not None
+        assert saved.saved() == {"updated": "2026-01-02T00:00:00Z", **sure, "activity": 9, "again": [3, 1]}
     made.done(third)
     assert made.finished().saved() == {"updated": "2026-01-03T00:00:00Z", "activity": 9, "again": [3, 1]}
 

@@ -12,7 +12,7 @@ from source_backlog.space import Space, readers_of
 
 Row = dict[str, Any]
 
-ONE, TWO = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+ONE, TWO, THREE = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"
 KEY = (("projectId", 1),)
 
 
@@ -71,6 +71,16 @@ def test_a_stream_without_a_group_is_alone(streams: Any) -> None:
             {"updated": ONE, "activity": 7},
         ),
         (
+            {"updated": TWO, "sure": ONE, "activity": 7},
+            {"updated": TWO, "settled": True, "activity": 7},
+            {"updated": TWO, "sure": ONE, "activity": 7},
+        ),
+        (
+            {"updated": TWO, "sure": THREE, "activity": 7},
+            {"updated": ONE, "settled": True, "activity": 7},
+            {"updated": ONE, "sure": ONE, "activity": 7},
+        ),
+        (
             {"activity": 7, "skipped": [1, 2]},
             {"activity": 7, "skipped": [2, 3]},
             {"activity": 7, "skipped": [1, 2, 3]},
@@ -80,6 +90,11 @@ def test_a_stream_without_a_group_is_alone(streams: Any) -> None:
             {"resume": {"after": TWO, "activity": 9, "updated": TWO}},
             {"resume": {"after": ONE, "activity": 12, "updated": ONE}},
             {"resume": {"after": ONE, "activity": 9, "updated": ONE}},
+        ),
+        (
+            {"resume": {"after": TWO, "activity": 9, "updated": TWO, "sure": ONE}},
+            {"resume": {"after": THREE, "activity": 9, "updated": THREE}},
+            {"resume": {"after": TWO, "activity": 9, "updated": TWO, "sure": ONE}},
         ),
         (
             {"activity": 7, "names": {"status": {"Open": [[1, 10, 20]]}}, "untold": 3},

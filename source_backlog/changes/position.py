@@ -162,6 +162,10 @@ class Resume(Position):
     updated: str | None = _saved(_is_instant)
     """The latest `updated` of what the walk has passed. Without it the next window would begin too early: cost."""
 
+    sure: str | None = _saved(_is_any_instant)
+    """Up to which stamp the list was complete when the walk first began (`Walk.over`). Without it, what changed behind
+    the walk and is not in the feed could be lost."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectsPosition(Position):
@@ -181,6 +185,11 @@ class ObjectsPosition(Position):
     settled: bool | None = _saved(_is_true)
     """Whether an earlier sync too has seen the stamp `updated`, where the list alone tells what is new. Without it
     what bears this stamp costs a request at every sync."""
+
+    sure: str | None = _saved(_is_any_instant)
+    """Up to which stamp all changes are known, if not up to `updated`: what bears a later one is read once more.
+    `Walk.note_sure` moves it. Without it, what changed within the second in which it was read, and is not in the feed,
+    would be lost."""
 
     looked: str | None = _saved(_is_any_instant)
     """When the project was last asked, on Backlog's clock. `Walk.note_look` moves this and the next two. Without it the

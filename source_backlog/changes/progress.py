@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from source_backlog.changes.position import ALWAYS, FIRST, ObjectsPosition, Place, Resume
 from source_backlog.changes.skipped import Skipped
-from source_backlog.values import Row, as_instant, day_before, later, not_in_the_future
+from source_backlog.values import Row, as_instant, day_after, day_before, later, not_in_the_future
 
 P = TypeVar("P", bound=ObjectsPosition)
 
@@ -16,7 +16,8 @@ class Walk(Place[P]):
 
     `origin` is what it builds on: the saved position, or an empty one once it has begun anew. `looked` is what
     `Feed.look` saw, for `Feed.mark`, and `after` the activity behind which it has looked (None when it has not); `told`
-    is whether the feed shows anything of the project since.
+    is whether the feed shows anything of the project since. `over` is the last second that was over, on Backlog's
+    clock, before anything was asked: no later change can bear it.
     """
 
     def __init__(self, before: P, readable: Callable[[], bool]) -> None:
@@ -26,6 +27,7 @@ class Walk(Place[P]):
         self.looked: tuple[int, int] | None = None
         self.after: int | None = None
         self.told = False
+        self.over = ""
 
     @property
     def activity(self) -> int | None:
@@ -45,16 +47,33 @@ class Walk(Place[P]):
     def is_new(self, start: str | None) -> Callable[[str | None], bool]:
         """A test for stamps: is what bears this `updated` new since the last sync, or since the date `start`?
 
-        Stamps count seconds, and within the second that was the last one seen more may have changed after the look. So
-        what bears that stamp counts as new once more, until a later sync has seen it too (`settled`).
+        Stamps count seconds, and within a second that was not over more may have changed after the look. So what bears
+        such a stamp counts as new once more (`settle`).
         """
-        last, settled = self.origin.updated, bool(self.origin.updated and self.origin.settled)
-        bound = last or start or ""
+        settled = bool(self.origin.updated and (self.origin.settled or self.origin.sure))
+        bound = self.known or start or ""
         return lambda stamp: not stamp or stamp > bound or (stamp == bound and not settled)
 
     def settle(self) -> None:
-        """Note whether the stamp was there at the last sync already."""
+        """Note whether the stamp was there at the last sync already, and up to which one all changes are known."""
         self.move(settled=True if self.origin.updated and self.now.updated == self.origin.updated else None)
+        self.note_sure()
+
+    @property
+    def known(self) -> str | None:
+        """The stamp up to which the last sync has seen all changes; None before the first one."""
+        last, sure = self.origin.updated, self.origin.sure
+        return min(last, sure) if last and sure else last
+
+    def note_sure(self, since: str | None = None) -> None:
+        """Note up to which stamp all changes are known: those of the seconds that were over.
+
+        `since` is what was over when a walk first began that was interrupted. A clock that lies days behind the stamps
+        is not Backlog's.
+        """
+        last, over = self.now.updated, self.over
+        sure = min(since or over, over) if last and over and last <= day_after(over) else None
+        self.move(sure=sure if last and sure and sure < last else None)
 
     def note_look(self, moment: str, *, archived: bool) -> None:
         """Note that the project was asked, when, and whether it was archived.
@@ -111,7 +130,8 @@ class OrderedWalk(Walk[P]):
         waiting = [number for number, stamp in self._waiting.items() if stamp <= updated]
         passed_over = self.skipped.noted(waiting)
         # What has not been reached yet may be in the list alone: the project counts as not looked at.
-        return replace(self.now, updated=updated, settled=None, looked=None, skipped=passed_over)
+        sure = self.over if "" < self.over < updated else None
+        return replace(self.now, updated=updated, settled=None, sure=sure, looked=None, skipped=passed_over)
 
 
 class ResumableWalk(Walk[P]):
@@ -159,9 +179,15 @@ class ResumableWalk(Walk[P]):
             return position
         activity = self.head if self._resume.activity is None else self._resume.activity
         updated = later(self._resume.updated, self.now.updated)
-        return replace(position, resume=Resume(after=self._last, activity=activity, updated=updated))
+        sure = self._sure or self.over or None
+        return replace(position, resume=Resume(after=self._last, activity=activity, updated=updated, sure=sure))
 
-    def finished(self) -> P:
-        """The position to save at the end of the walk."""
+    @property
+    def _sure(self) -> str | None:
+        # What was over when the walk first began; versions that did not save it have saved the last stamp.
+        return self._resume.sure or self._resume.updated
+
+    def note_sure(self, since: str | None = None) -> None:
+        """The same; what changed behind an interrupted walk, and is not in the feed, has a stamp from then on."""
         self.move(updated=later(self.now.updated, self._resume.updated))
-        return super().finished()
+        super().note_sure(since or self._sure)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from source_backlog.changes.backlog import Backlog
-from source_backlog.changes.feed import ISSUE_COMMENTED, Touched
+from source_backlog.changes.feed import ISSUE_COMMENTED, Touched, touched_ids
 from source_backlog.changes.paging import Unreadable, by_id
 from source_backlog.streams.issues import IssuesToAsk
 from source_backlog.streams.pull_requests import ChangedPullRequests
@@ -22,8 +22,16 @@ class CommentedIssues(IssuesToAsk):
     named_by = ISSUE_COMMENTED
 
     def unlisted(self, touched: dict[Any, Touched], witness: Any) -> Iterator[Row]:
-        """The issues that only the feed names; their ids and keys are all that comments need."""
+        """The issues that only the feed names; their ids and keys are all that comments need.
+
+        One that is said to be deleted is asked for first: its comments would be refused, as those of an issue that the
+        user may not read, and it would count as left out.
+        """
+        deleted = touched_ids(self.backlog, self.project_id, self.walk, self.deleted_by)
+        yield from self.by_ids([each for each in touched if each in deleted], witness)
         for issue_id, named in touched.items():
+            if issue_id in deleted:
+                continue
             key = f"{self.project.get('projectKey')}-{named.key_id}"
             yield {"id": issue_id, "projectId": self.project_id, "issueKey": key}
 

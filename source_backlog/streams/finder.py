@@ -16,6 +16,10 @@ from source_backlog.values import Row, instant_at
 Reader = Callable[[Backlog, Row], list[Row] | None]
 
 
+# How far ahead of Backlog's clock `limits.now` may be, and the clocks of its servers apart.
+CLOCKS_DIFFER_SECONDS = 5
+
+
 class Finder(ABC):
     """Finds what has changed in one project since the last sync. An instance belongs to one read of the project.
 
@@ -34,6 +38,8 @@ class Finder(ABC):
         self.project = project
         self.project_id: Any = project["id"]
         self.walk = walk
+        # Before anything was asked, so that it holds for answers that were kept for other streams too.
+        walk.over = instant_at(self._moment - CLOCKS_DIFFER_SECONDS)
 
     @abstractmethod
     def changed(self) -> Iterator[Row]:
@@ -48,11 +54,14 @@ class Finder(ABC):
 
     def mark(self) -> None:
         """Note that the project was asked and read up to the head of the feed."""
-        space = self.backlog.space
         self.rest()
-        # Of all projects the same moment, so that those of one sync are taken in the order of their list.
-        moment = space.once("now", lambda: instant_at(limits_of(space).now()))
-        self.walk.note_look(moment, archived=bool(self.project.get("archived")))
+        self.walk.note_look(instant_at(self._moment), archived=bool(self.project.get("archived")))
+
+    @property
+    def _moment(self) -> float:
+        # Of all projects the same, so that those of one sync are taken in the order of their list.
+        space = self.backlog.space
+        return space.once("now", lambda: limits_of(space).now())
 
     def rest(self) -> None:
         """Note that the feed was read up to its head."""

@@ -180,8 +180,8 @@ class IssuesToAsk(ChangedIssues):
         touched = self.touched()
         again = set(self.walk.skipped.before)
         # The issues of the last day come again with every sync. One of them needs a request only if it has changed
-        # since, which the feed tells even within the same second.
-        since = self.walk.now.updated
+        # since, which the feed tells even within the same second, if it tells of it.
+        since = self.walk.known
         witness = None
         for issue in self._whole_list():
             witness = issue["id"]
@@ -194,6 +194,7 @@ class IssuesToAsk(ChangedIssues):
         yield from self.unlisted(touched, witness)
         yield from self.by_ids(sorted(again - touched.keys()), witness)
         self.mark()
+        self.walk.note_sure()
 
     def _whole_list(self) -> list[Row]:
         # What the list leaves out is known at its end only. So all of it is read before the first issue is asked for:

@@ -97,10 +97,11 @@ class CommentedPullRequests(ChangedPullRequests):
     def changed(self) -> Iterator[Row]:
         """In the order of their stamps."""
         named = {*self.touched(), *self.walk.skipped.before}
-        since = self.walk.now.updated or self.backlog.start or ""
+        since = self.walk.known or self.backlog.start or ""
         changed = [
             {name: pull_request.get(name) for name in ("id", "number", "projectId", "repositoryId", "updated")}
             for pull_request in self.all()
             if pull_request["id"] in named or (as_instant(pull_request.get("updated")) or "~") > since
         ]
+        self.walk.note_sure()
         yield from self.walk.in_order(changed)
