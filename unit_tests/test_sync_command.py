@@ -216,6 +216,7 @@ def test_the_first_words_wait_for_nothing_heavy() -> None:
 def test_a_sync_imports_nothing_that_it_does_not_need() -> None:
     code = """
 import inspect, sys
+from source_backlog.sync.command import main
 from source_backlog.sync.destinations import Destination
 from source_backlog.sync.unneeded import left_out
 
@@ -223,6 +224,7 @@ def no_source(of):
     raise AssertionError(f"the source of {of} is parsed")
 
 inspect.getsource = no_source
+assert main([]) == 2
 with left_out(Destination("duckdb", "", "")):
     import pyarrow
     from source_backlog.sync import loading
@@ -232,7 +234,8 @@ import pandas
 """
     pytest.importorskip("dlt", reason="dlt is not installed")
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (ran.stdout, ran.stderr) == ("set()\n", "")
+    missing = "backlog-sync: --to is missing: where to write to. `backlog-sync --help` shows its forms.\n"
+    assert (ran.stdout, ran.stderr) == ("set()\n", missing)
 
 
 @pytest.mark.parametrize(

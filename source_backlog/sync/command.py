@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from source_backlog.descriptions import without_descriptions
 from source_backlog.output import speak_utf8
 from source_backlog.sync.destinations import FORMS, Destination, destination_of
 from source_backlog.sync.errors import USAGE, SyncError, unforeseen
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list_streams:
         print("\n".join(all_streams()))
         return 0
+    without_descriptions()
     progress = Progress()
     try:
         with stoppable():

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from importlib.abc import MetaPathFinder
 
-from source_backlog.descriptions import without_descriptions
 from source_backlog.sync.destinations import Destination
 
 # pyarrow and dlt import them wherever they are installed, and do without elsewhere. The CDK has pandas among its
@@ -23,7 +22,6 @@ class _NotInstalled(MetaPathFinder):
 @contextlib.contextmanager
 def left_out(destination: Destination) -> Iterator[None]:
     """Within, imports are spared what a sync into `destination` does not need."""
-    without_descriptions()
     if destination.kind not in DO_WITHOUT:
         yield
         return
