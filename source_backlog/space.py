@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from requests.adapters import HTTPAdapter
 
+from source_backlog.api.network import RememberingAdapter
 from source_backlog.stores import Store
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class Space:
         self.quick = quick
         self.share_percent = share_percent
         # A file keeps its connection after its request is answered: one per thread that looks ahead.
-        self.adapter = HTTPAdapter(pool_connections=4, pool_maxsize=2 * self.threads)
+        self.adapter = RememberingAdapter(pool_connections=4, pool_maxsize=2 * self.threads)
         # The names of the selected streams.
         self.selected: tuple[str, ...] = ()
         # What partitions a stream, by its name; those of them that keep its positions between two syncs.

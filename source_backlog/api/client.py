@@ -189,20 +189,22 @@ class BacklogClient:
         Raises `AirbyteTracedException` with a sentence for the user when the request fails for good.
         """
 
+        query = query_of(params)
+
         def fetch() -> requests.Response:
-            return self._request(url, params)
+            return self._request(url, query)
 
         if fresh or not self._space.has_several_readers(path_of(url)):
             response = fetch()
         else:
-            response = responses_of(self._space).get(f"{url}?{urlencode(params, doseq=True)}", fetch)
+            response = responses_of(self._space).get(f"{url}?{query}", fetch)
         if not probe:
             self._note_refusal(url, params, response)
         return response
 
     def open(self, url: str) -> requests.Response:
         """The response to a download, its body not yet read."""
-        response = self._request(url, {}, stream=True)
+        response = self._request(url, "", stream=True)
         self._note_refusal(url, {}, response)
         return response
 
@@ -229,7 +231,7 @@ class BacklogClient:
 
         return self._space.once(f"project {project} is there", ask)
 
-    def _request(self, url: str, params: Mapping[str, Any], stream: bool = False) -> requests.Response:
+    def _request(self, url: str, query: str, stream: bool = False) -> requests.Response:
         path = path_of(url)
         endpoint = endpoint_of(path)
         failed = self._failures(endpoint)
@@ -237,7 +239,7 @@ class BacklogClient:
         deadline = time.monotonic() + self._handler.max_time
         rejected = 0
         for number in itertools.count(1):
-            request, response, error = self._send(url, params, stream)
+            request, response, error = self._send(url, query, stream)
             resolution = self._handler.interpret_response(response if response is not None else error)
             if resolution.response_action == ResponseAction.REFRESH_TOKEN_THEN_RETRY:
                 rejected += request.headers.get("Authorization") not in self._space.accepted_tokens
@@ -303,22 +305,38 @@ class BacklogClient:
         return header
 
     def _send(
-        self, url: str, params: Mapping[str, Any], stream: bool
+        self, url: str, query: str, stream: bool
     ) -> tuple[requests.PreparedRequest, requests.Response | None, OSError | None]:
         began = time.monotonic()
-        request = self._session.prepare_request(requests.Request("GET", url, params=dict(params)))
-        settings = self._session.merge_environment_settings(request.url, {}, stream, authorities(), None)
+        request, settings = self._prepared(url, query)
         try:
-            response = self._session.send(request, timeout=self._timeout, authorise=self._header, **settings)
+            response = self._session.send(
+                request, stream=stream, timeout=self._timeout, authorise=self._header, **settings
+            )
         except OSError as error:
             # Not only the exceptions of `requests`, which are OSErrors: a file of certificates may be missing.
-            LOGGER.debug(f"GET {path_of(url)} {dict(params)}: {type(error).__name__}")
+            LOGGER.debug(f"GET {path_of(url)}?{query}: {type(error).__name__}")
             return request, None, error
         # Neither headers nor bodies: the first hold the key, the second the data.
         LOGGER.debug(
-            f"GET {path_of(url)} {dict(params)}: status {response.status_code} in {time.monotonic() - began:.3f} s"
+            f"GET {path_of(url)}?{query}: status {response.status_code} in {time.monotonic() - began:.3f} s"
         )
         return request, response, None
+
+    def _prepared(self, url: str, query: str) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
+        """A request, and what the environment says of the way: the proxy and the authorities.
+
+        All but the address is the same for all requests, and worked out once: with that, `requests` takes half the
+        time for each.
+        """
+        space, host = self._space, url.split("/", 3)[2]
+        template = space.once("template", lambda: self._session.prepare_request(requests.Request("GET", url)))
+        settings = space.once(
+            f"way to {host}", lambda: self._session.merge_environment_settings(url, {}, None, authorities(), None)
+        )
+        request = template.copy()
+        request.prepare_url(url, query)
+        return request, {name: value for name, value in settings.items() if name != "stream"}
 
     def _pause(self, response: requests.Response | None, attempt: int) -> float:
         for strategy in self._handler.backoff_strategies:
@@ -326,6 +344,11 @@ class BacklogClient:
                 # A second more, because the header has whole seconds.
                 return told + 1.0
         return min(2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
+
+
+def query_of(params: Mapping[str, Any]) -> str:
+    """Parameters as they stand in an address; None leaves one out, a list gives it several times."""
+    return urlencode({name: value for name, value in params.items() if value is not None}, doseq=True)
 
 
 def _failure(resolution: ErrorResolution, path: str, attempts: int) -> AirbyteTracedException:

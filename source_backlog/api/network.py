@@ -2,12 +2,40 @@
 
 import os
 import ssl
+from typing import Any
 from urllib.parse import urlsplit
 
+import requests
+from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
+from urllib3.connectionpool import ConnectionPool
 
 # The first that is set counts. `requests` knows the first two, Python and most other programs the last.
 AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+class RememberingAdapter(HTTPAdapter):
+    """The adapter of `requests`, which looks for the pool of a host once and not with each request.
+
+    Why: it reads the address anew for that, and asks the disk whether the authorities are a folder.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._found: dict[Any, ConnectionPool] = {}
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> ConnectionPool:
+        """The pool of the connections to the host of a request."""
+        known = (*str(request.url).split("/", 3)[:3], verify, cert, *(proxies or {}).items())
+        if known not in self._found:
+            self._found[known] = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        return self._found[known]
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """What is asked for: the path, or the whole address where there is a proxy."""
+        return super().request_url(request, proxies) if proxies else request.path_url
 
 
 def authorities() -> str | bool:
