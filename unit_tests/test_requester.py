@@ -137,9 +137,6 @@ CONFIG, TRANSIENT, SYSTEM = FailureType.config_error, FailureType.transient_erro
 @pytest.mark.parametrize(
     ("action", "failure_type", "changes", "step"),
     [
-        (ResponseAction.SUCCESS, None, {}, Step.USE),
-        (ResponseAction.IGNORE, None, {}, Step.USE),
-        (ResponseAction.SUCCESS, None, {"number": 9, "seconds_left": -1}, Step.USE),
         (ResponseAction.RETRY, TRANSIENT, {}, Step.WAIT),
         (ResponseAction.RATE_LIMITED, TRANSIENT, {}, Step.WAIT),
         (ResponseAction.RETRY, TRANSIENT, {"number": 2}, Step.WAIT),

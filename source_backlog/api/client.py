@@ -108,11 +108,13 @@ class BacklogSession(requests.Session):
             return
 
 
-class Step(Enum):
-    """What follows an attempt."""
+# The answer is given to whoever asked.
+USABLE = (ResponseAction.SUCCESS, ResponseAction.IGNORE)
 
-    USE = auto()
-    """The answer is given to whoever asked."""
+
+class Step(Enum):
+    """What follows an attempt that has not given an answer."""
+
     RENEW = auto()
     """The same request at once, with another token."""
     WAIT = auto()
@@ -144,10 +146,8 @@ class Attempt:
 
 
 def step_after(resolution: ErrorResolution, attempt: Attempt) -> Step:
-    """What follows an attempt whose answer the error handler has understood as `resolution`."""
+    """What follows an attempt whose answer is not `USABLE`, and the error handler has understood as `resolution`."""
     action = resolution.response_action
-    if action in (ResponseAction.SUCCESS, ResponseAction.IGNORE):
-        return Step.USE
     if action in (ResponseAction.RETRY, ResponseAction.RATE_LIMITED):
         longest = min(attempt.seconds_left, attempt.longest_pause)
         return Step.GIVE_UP if attempt.number > attempt.retries or attempt.pause > longest else Step.WAIT
@@ -243,6 +243,9 @@ class BacklogClient:
             resolution = self._handler.interpret_response(response if response is not None else error)
             if resolution.response_action == ResponseAction.REFRESH_TOKEN_THEN_RETRY:
                 rejected += request.headers.get("Authorization") not in self._space.accepted_tokens
+            if resolution.response_action in USABLE and response is not None:
+                self._note_answer(endpoint, request)
+                return as_edited(response)
             attempt = Attempt(
                 number=number,
                 retries=retries,
@@ -252,11 +255,8 @@ class BacklogClient:
                 rejected_tokens=None if self._key is not None else rejected,
             )
             step = step_after(resolution, attempt)
-            if step is not Step.USE and response is not None:
+            if response is not None:
                 response.close()
-            if step is Step.USE and response is not None:
-                self._note_answer(endpoint, request)
-                return as_edited(response)
             if step is Step.RENEW:
                 with self._session.turns.turn():
                     self._header(rejected={"Authorization": request.headers["Authorization"]})
@@ -318,9 +318,7 @@ class BacklogClient:
             LOGGER.debug(f"GET {path_of(url)}?{query}: {type(error).__name__}")
             return request, None, error
         # Neither headers nor bodies: the first hold the key, the second the data.
-        LOGGER.debug(
-            f"GET {path_of(url)}?{query}: status {response.status_code} in {time.monotonic() - began:.3f} s"
-        )
+        LOGGER.debug(f"GET {path_of(url)}?{query}: status {response.status_code} in {time.monotonic() - began:.3f} s")
         return request, response, None
 
     def _prepared(self, url: str, query: str) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:

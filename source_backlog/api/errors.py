@@ -51,7 +51,8 @@ DOWNLOAD = re.compile(r"^(?!projects/[^/]+/files/metadata/).*/(attachments|files
 
 def path_of(url: str | None) -> str:
     """The path of a request below `/api/v2/`, without the query: what messages may show."""
-    return urlsplit(url or "").path.split(API, 1)[-1].strip("/")
+    before, found, path = (url or "").partition("?")[0].partition(API)
+    return (path if found else urlsplit(before).path).strip("/")
 
 
 def can_do_without(url: str | None) -> bool:

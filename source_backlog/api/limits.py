@@ -65,6 +65,7 @@ class RateLimits:
         self._answered: list[float] = []
         self._windows = {"read": Window(), "search": Window()}
         self._clock_offset: float | None = None
+        self._date: str | None = None
         self._said = time.monotonic()
 
     def learn(self, answer: Mapping[str, Any]) -> None:
@@ -174,6 +175,10 @@ class RateLimits:
             window.changed.notify_all()
 
     def _set_clock(self, date: str | None) -> None:
+        if date == self._date:
+            # Of the answers of one second the first tells most.
+            return
+        self._date = date
         try:
             offset = parsedate_to_datetime(date).timestamp() - time.time() if date else None
         except (TypeError, ValueError):

@@ -108,9 +108,9 @@ def _has_key(entry: Object, name: str, path: str = "documents") -> bool:
 
 
 def _tidy(entry: Object, fields: dict[str, str], gone: Counter[str]) -> None:
-    for name, value in list(entry.items()):
-        kind = fields.get(name)
-        if kind is None or value is None:
+    for name in fields.keys() & entry.keys():
+        kind, value = fields[name], entry[name]
+        if value is None:
             continue
         if kind == _OBJECT and isinstance(value, dict):
             if "id" in value and not _has_key(value, "id"):
