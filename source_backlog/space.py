@@ -1,4 +1,4 @@
-"""What the streams of one sync share: options, connections, threads that look ahead, and a place for the rest."""
+"""What the streams of one sync share: options, threads that look ahead, and a place for the rest."""
 
 import collections
 import re
@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.api.network import RememberingAdapter
 from source_backlog.stores import Store
 
 T = TypeVar("T")
@@ -31,9 +30,9 @@ class Space:
     """The Backlog space as one sync sees it; every component of the sync holds the same instance.
 
     Why: components that must share something have no place for it in the CDK but the API budget, which the
-    factory hands to every component with a field `api_budget`. So the budget is also the place of the connection pool
-    and the worker threads, and by `once` of whatever else a sync has one of, such as its rate limits (`limits_of`), its
-    shared responses (`responses_of`) and its feed (`feed_of`). It lives as long as the source instance.
+    factory hands to every component with a field `api_budget`. So the budget is also the place of the worker threads,
+    and by `once` of whatever else a sync has one of, such as its client, its rate limits (`limits_of`), its shared
+    responses (`responses_of`) and its feed (`feed_of`). It lives as long as the source instance.
 
     `endpoints` are the endpoints that the selected streams read, one entry per stream and endpoint: the responses
     of an endpoint with several readers are kept for the others. `retries` is how often a failed request is tried
@@ -54,8 +53,6 @@ class Space:
         self.retries = 1 if quick else retries
         self.quick = quick
         self.share_percent = share_percent
-        # A file keeps its connection after its request is answered: one per thread that looks ahead.
-        self.adapter = RememberingAdapter(pool_connections=4, pool_maxsize=2 * self.threads)
         # The names of the selected streams.
         self.selected: tuple[str, ...] = ()
         # What partitions a stream, by its name; those of them that keep its positions between two syncs.

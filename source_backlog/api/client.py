@@ -20,7 +20,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_backlog.api.bodies import as_edited, body_of, read_body
 from source_backlog.api.errors import API, BacklogErrorHandler, RejectedRequest, Rejection, Skip, path_of
 from source_backlog.api.limits import limits_of
-from source_backlog.api.network import authorities
+from source_backlog.api.network import RememberingAdapter, authorities
 from source_backlog.api.oauth import RotatingTokens
 from source_backlog.api.responses import responses_of
 from source_backlog.api.turns import turns_of
@@ -48,7 +48,7 @@ TOKENS = "oauth2/token"
 class BacklogSession(requests.Session):
     """A session that asks the rate limits before each request, and never follows a redirect.
 
-    All sessions of a sync share one connection pool, and take turns (`Turns`).
+    All requests of a sync go through one, and take turns (`Turns`).
 
     Why: the CDK's `LimiterSession` tells its budget nothing of a request that fails on the network, and `requests`
     strips only `Authorization` when it is redirected to another host, so the API key would go along.
@@ -62,8 +62,10 @@ class BacklogSession(requests.Session):
         # Else `requests` would look for a password in ~/.netrc and send that instead.
         self.auth = lambda request: request
         self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        self.mount("https://", space.adapter)
-        self.mount("http://", space.adapter)  # ignore-https-check
+        # A file keeps its connection after its request is answered: one per thread that looks ahead.
+        adapter = RememberingAdapter(pool_connections=4, pool_maxsize=2 * space.threads)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)  # ignore-https-check
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send one request within the rate limits; redirects come back as they are.
