@@ -107,6 +107,8 @@ def child(order: dict[str, Any], work: Callable[[], int]) -> int:
     status = 99
     try:
         os.setsid()
+        # A shell has what it runs in the background ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         for descriptor, path in ((1, order["output"]), (2, order["errors"])):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
