@@ -92,6 +92,10 @@ def run(order: dict[str, Any]) -> int:
     if order.get("at"):
         server, number = order.get("close"), order.get("signal", signal.SIGKILL)
         interrupted_in(order["at"], lambda: close_connections(server) if server else os.kill(os.getpid(), number))
+    if port := order["environment"].get("FAKESNOW_PORT"):
+        from integration_tests.snowflake import stand_in
+
+        stand_in(int(port))
     if order.get("watch"):
         watch_connections(order["watch"])
     if size := order.get("largest_file"):
