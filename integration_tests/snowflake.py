@@ -1,10 +1,11 @@
 """`python -m integration_tests.snowflake`: `backlog-sync` into Snowflake, as far as fakesnow stands in for it.
 
-The loads are killed and resumed as in the tests, and every row and value is compared. This is no evidence of what
+The loads are killed and resumed as in the tests, and every row and value is compared. Then the dbt package is built of
+the tables, and its marts are compared with those that DuckDB makes of the same space. This is no evidence of what
 Snowflake itself does: fakesnow translates its SQL for DuckDB, and `stand_in` does for it what it does not know.
 
-The server is no part of the environment of the tests, with whose DuckDB it does not go: it is installed into
-`build/snowflake`.
+The server and dbt's adapter are no part of the environment of the tests, with whose packages they do not go: they are
+installed into `build/snowflake` and `build/dbt-snowflake`.
 """
 
 from __future__ import annotations
@@ -18,21 +19,42 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import snowflake.connector
 from snowflake.connector.cursor import DictCursor, SnowflakeCursor
 
-PACKAGES = Path(__file__).resolve().parent.parent / "build" / "snowflake"
-NEEDED = ("fakesnow[server]==0.12.1", "snowflake-connector-python<5")
+ROOT = Path(__file__).resolve().parent.parent
 SERVE = "import sys; from fakesnow.cli import main; sys.exit(main(['-s', '-p', sys.argv[1]]))"
 # Where a run of `backlog-sync` finds the server: see `sync_runs`.
 PORT = "FAKESNOW_PORT"
 ROWS_PER_STATEMENT = 100
 PATIENCE_SECONDS = 60
+# What the dbt package reads beside the streams of the life.
+ALSO_READ = (
+    *("categories", "custom_field_items", "document_comments", "issue_types", "priorities", "project_administrators"),
+    *("pull_request_comments", "pull_requests", "resolutions", "statuses", "sync_coverage"),
+)
+# What fakesnow makes otherwise of a text that lies in JSON by itself, such as the value of a custom field: it keeps the
+# quotes. And when the rows were read.
+OTHERWISE = {
+    "coverage": {"read_at"},
+    "issue_field_history": {"value", "recorded_value", "value_date", "is_inferred"},
+}
+PROFILE = """
+backlog:
+  target: snowflake
+  outputs:
+    snowflake: {{type: snowflake, account: account, user: analyst, password: any, host: 127.0.0.1, port: {port},
+      protocol: http, role: LOADER, warehouse: LOADING, database: ANALYTICS, schema: MARTS, threads: 1}}
+"""
+
+Row = dict[str, Any]
+
 TO = "snowflake://loader@account/ANALYTICS/BACKLOG?warehouse=LOADING&role=LOADER"
 
 PUT = re.compile(r"PUT 'file://(?P<file>.*?)' '(?P<stage>.*?)'")
@@ -104,23 +126,26 @@ def literal(value: Any, kind: Any) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-@contextmanager
-def server() -> Iterator[int]:
-    """The port of a running server, installed first if it is missing."""
-    if not (PACKAGES / "fakesnow").is_dir():
+def installed(folder: str, *needed: str) -> dict[str, str]:
+    """An environment in which the packages `needed` are found, in a folder below `build`; they are installed first."""
+    packages = ROOT / "build" / folder
+    if not packages.is_dir():
         subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", "--no-warn-conflicts", "--target", PACKAGES, *NEEDED],
+            [sys.executable, "-m", "pip", "install", "-q", "--no-warn-conflicts", "--target", packages, *needed],
             check=True,
         )
+    return {**os.environ, "PYTHONPATH": str(packages)}
+
+
+@contextmanager
+def server() -> Iterator[int]:
+    """The port of a running server."""
+    environment = installed("snowflake", "fakesnow[server]==0.12.1", "snowflake-connector-python<5")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(port)],
-        env={**os.environ, "PYTHONPATH": str(PACKAGES)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    program = [sys.executable, "-c", SERVE, str(port)]
+    process = subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while socket.socket().connect_ex(("127.0.0.1", port)):
@@ -132,15 +157,15 @@ def server() -> Iterator[int]:
         process.wait()
 
 
-def rows_of(table: str) -> list[dict[str, Any]]:
+def rows_of(table: str, schema: str = "BACKLOG") -> list[Row]:
     """The rows of a table, columns in small letters; moments as text: fakesnow gives 1970 where there is none."""
     with snowflake.connector.connect(
-        user="analyst", password="any", account="account", database="ANALYTICS", schema="BACKLOG"
+        user="analyst", password="any", account="account", database="ANALYTICS", schema=schema
     ) as connection:
         cursor = connection.cursor(DictCursor)
         kinds = cursor.execute(
             "SELECT column_name AS name, data_type AS kind FROM information_schema.columns "
-            f"WHERE table_schema = 'BACKLOG' AND table_name = '{table.upper()}'"
+            f"WHERE table_schema = '{schema}' AND table_name = '{table.upper()}'"
         ).fetchall()
         columns = [
             f'TO_VARCHAR("{each["NAME"]}") AS "{each["NAME"]}"'
@@ -152,8 +177,47 @@ def rows_of(table: str) -> list[dict[str, Any]]:
     return [{name.lower(): value for name, value in row.items()} for row in found]
 
 
+def dbt(folder: Path, environment: dict[str, str], profiles: Path, *options: str) -> None:
+    """Build the models of the package, of the tables in the schema `models`."""
+    program = "from dbt.cli.main import cli; cli()"
+    package = ["--project-dir", ROOT / "models", "--profiles-dir", profiles, "--vars", "backlog_schema: models"]
+    paths = {"DBT_TARGET_PATH": str(folder / "target"), "DBT_LOG_PATH": str(folder / "logs")}
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "run", *package, *options],
+        env={**environment, **paths, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:]
+
+
+def marts_of(file: Path) -> dict[str, list[Row]]:
+    """The marts that were built in a DuckDB file, by name."""
+    import duckdb
+
+    with duckdb.connect(str(file), read_only=True) as connection:
+        names = connection.execute(
+            "SELECT table_name FROM information_schema.tables "
+            "WHERE table_schema = 'analytics' AND table_type = 'BASE TABLE' AND NOT starts_with(table_name, 'int_')"
+        ).fetchall()
+        return {name: connection.execute(f"FROM analytics.{name}").fetch_arrow_table().to_pylist() for (name,) in names}
+
+
+def comparable(rows: list[Row], without: Collection[str]) -> list[str]:
+    """The rows in an order of their own: numbers are numbers, and midnight is a day, which fakesnow does not know."""
+
+    def plain(value: Any) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int | float | Decimal):
+            return round(float(value), 6)
+        return str(value).removesuffix(" 00:00:00")
+
+    return sorted(str([(name, plain(row[name])) for name in sorted(row) if name not in without]) for row in rows)
+
+
 def main() -> None:
-    """Print how many rows of each stream were compared."""
+    """Print how many rows of each stream, and of each mart, were compared."""
     from integration_tests.emulator import Emulator
     from integration_tests.warehouse import Command, live_through
 
@@ -169,9 +233,42 @@ def main() -> None:
         # With a key pair, as Snowflake advises.
         key = folder / "key.pem"
         subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
-        output, _ = Command(emulator, folder, TO, SNOWFLAKE_PRIVATE_KEY_PATH=str(key), **environment).run()
+        with_key = {**environment, "SNOWFLAKE_PRIVATE_KEY_PATH": str(key)}
+        output, _ = Command(emulator, folder, TO, **with_key).run()
         assert " 0 new or changed" in output, output
         print(output.strip().splitlines()[-2])
+        for number, rows in enumerate(compared_marts(port, folder, environment)):
+            print(f"rows of marts that equal those in DuckDB, build {number + 1}: {rows}")
+
+
+def compared_marts(port: int, folder: Path, environment: dict[str, str]) -> Iterator[dict[str, int]]:
+    """Build the package of one space in fakesnow and in DuckDB, twice; gives how many rows of each mart are equal."""
+    from integration_tests.emulator import Emulator
+    from integration_tests.warehouse import STREAMS, Command, change
+
+    file = folder / "backlog.duckdb"
+    profiles = folder / "profiles"
+    profiles.mkdir()
+    (profiles / "profiles.yml").write_text(PROFILE.format(port=port), encoding="utf-8")
+    adapter = installed("dbt-snowflake", "dbt-snowflake>=1.11,<1.12", "dbt-core>=1.11,<1.12")
+    with Emulator(seed=3, projects=2, issues=40) as emulator:
+        streams = [*STREAMS, *ALSO_READ]
+        loads = (
+            Command(emulator, folder, TO, streams=streams, **environment, SNOWFLAKE_PASSWORD="any"),
+            Command(emulator, folder, f"duckdb:///{file}", streams=streams),
+        )
+        for after in (change, lambda _: None):
+            for load in loads:
+                load.run("--dataset", "models")
+            dbt(folder / "in DuckDB", {**os.environ, "BACKLOG_DUCKDB": str(file)}, ROOT / "models")
+            # Whole: fakesnow does not know the temporary tables with which dbt builds a part.
+            dbt(folder / "in Snowflake", adapter, profiles, "--full-refresh")
+            found = marts_of(file)
+            for mart, rows in found.items():
+                without = OTHERWISE.get(mart, set())
+                assert comparable(rows_of(mart, "MARTS"), without) == comparable(rows, without), mart
+            yield {mart: len(rows) for mart, rows in found.items()}
+            after(emulator)
 
 
 if __name__ == "__main__":
