@@ -41,6 +41,7 @@ def resumable(position: Row) -> ResumableWalk[ObjectsPosition]:
 def test_what_bears_the_last_stamp_is_new_once_more(stamp: Any, new: bool, once_more: bool) -> None:
     assert walk({"updated": LAST, "settled": True}).is_new(None)(stamp) is new
     assert walk({"updated": LAST}).is_new(None)(stamp) is once_more
+    assert walk({"updated": LAST, "sure": LAST}).is_new(None)(stamp) is once_more
 
 
 def test_the_start_date_bounds_only_the_first_sync() -> None:

@@ -310,11 +310,9 @@ class BacklogClient:
         self, url: str, query: str, stream: bool
     ) -> tuple[requests.PreparedRequest, requests.Response | None, OSError | None]:
         began = time.monotonic()
-        request, settings = self._prepared(url, query)
+        request, way = self._prepared(url, query)
         try:
-            response = self._session.send(
-                request, stream=stream, timeout=self._timeout, authorise=self._header, **settings
-            )
+            response = self._session.send(request, stream=stream, timeout=self._timeout, authorise=self._header, **way)
         except OSError as error:
             # Not only the exceptions of `requests`, which are OSErrors: a file of certificates may be missing.
             LOGGER.debug(f"GET {path_of(url)}?{query}: {type(error).__name__}")
@@ -331,12 +329,14 @@ class BacklogClient:
         """
         space, host = self._space, url.split("/", 3)[2]
         template = space.once("template", lambda: self._session.prepare_request(requests.Request("GET", url)))
-        settings = space.once(
-            f"way to {host}", lambda: self._session.merge_environment_settings(url, {}, None, authorities(), None)
-        )
+        way = space.once(f"way to {host}", lambda: self._way_to(url))
         request = template.copy()
         request.prepare_url(url, query)
-        return request, {name: value for name, value in settings.items() if name != "stream"}
+        return request, way
+
+    def _way_to(self, url: str) -> Mapping[str, Any]:
+        settings = self._session.merge_environment_settings(url, {}, None, authorities(), None)
+        return {name: value for name, value in settings.items() if name != "stream"}
 
     def _pause(self, response: requests.Response | None, attempt: int) -> float:
         for strategy in self._handler.backoff_strategies:

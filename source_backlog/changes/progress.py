@@ -50,8 +50,9 @@ class Walk(Place[P]):
         Stamps count seconds, and within a second that was not over more may have changed after the look. So what bears
         such a stamp counts as new once more (`settle`).
         """
-        settled = bool(self.origin.updated and (self.origin.settled or self.origin.sure))
-        bound = self.known or start or ""
+        last, known = self.origin.updated, self.known
+        settled = bool(last and (self.origin.settled or known != last))
+        bound = known or start or ""
         return lambda stamp: not stamp or stamp > bound or (stamp == bound and not settled)
 
     def settle(self) -> None:
