@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,6 +53,11 @@ def covered(emulator: Emulator, streams: list[str], *arguments: Any, **options: 
 def reasons(rows: dict[Any, Row]) -> dict[Any, str]:
     """The places that are not complete, with the reason."""
     return {place: row["reason"] for place, row in rows.items() if not row["complete"]}
+
+
+def saved(result: Sync) -> str:
+    """The state after a sync."""
+    return json.dumps([vars(message.stream.stream_state) for message in result.state])
 
 
 def issue_in(emulator: Emulator, key: str) -> Any:
@@ -255,6 +262,57 @@ def test_an_issue_that_was_commented_on_and_then_deleted_is_no_loss(emulator: Em
     assert reasons(rows) == {}
     assert not result.warnings()
     assert f"issues/{issue.id}/comments" not in result.paths()
+
+
+@pytest.mark.parametrize("number", [1, 6])
+def test_issues_that_were_commented_on_and_then_moved_out_of_sight_are_no_loss(emulator: Emulator, number: int) -> None:
+    first, _ = covered(emulator, ["issue_comments"])
+    space = emulator.space
+    space.advance(60)
+    hidden = space.create_project("HIDDEN", "見えない")
+    space.remove_member(hidden, space.user(None))
+    moved = [one for one in space.issues.values() if one.project.key == "WEB"][:number]
+    assert len(moved) == number
+    for issue in moved:
+        space.add_comment(issue, "移動します")
+        space.move_issue(issue, hidden)
+    result, rows = covered(emulator, ["issue_comments"], first.state)
+    assert {f"issues/{issue.id}/comments" for issue in moved} <= set(result.paths())
+    assert reasons(rows) == {}
+    assert not result.warnings()
+    assert not re.search(r'"(skipped|missed)": \[[^]]', saved(result))
+
+
+# What is asked for by itself, and how it may be gone by then.
+READ_ONE_BY_ONE = {
+    "issue_comments": (r"/issues/(\d+)/comments$", "delete_issue"),
+    "issue_participants": (r"/issues/(\d+)/participants$", "delete_issue"),
+    "issue_attachment_files": (r"/issues/(\d+)/attachments/\d+$", "delete_issue"),
+    "wikis": (r"/wikis/(\d+)$", "delete_wiki"),
+    "wiki_history": (r"/wikis/(\d+)/history$", "delete_wiki"),
+    "document_comments": (r"/documents/(\w+)/comments$", "delete_document"),
+    "pull_request_comments": (r"/repositories/(\d+)/pullRequests/\d+/comments$", "delete_repository"),
+}
+
+
+@pytest.mark.parametrize("stream", READ_ONE_BY_ONE)
+def test_what_is_deleted_between_its_list_and_its_own_request_is_no_loss(emulator: Emulator, stream: str) -> None:
+    path, delete = READ_ONE_BY_ONE[stream]
+    deleted: list[str] = []
+
+    def hook(request: Any) -> None:
+        if not deleted and (found := re.search(path, request.path)):
+            deleted.append(found[1])
+            with emulator.space.lock:
+                getattr(emulator.space, delete)(int(found[1]) if found[1].isdecimal() else found[1])
+
+    emulator.before_request(hook)
+    result, rows = covered(emulator, [stream])
+    assert deleted
+    assert 404 in [request.status for request in result.requests if re.search(path, request.path)]
+    assert {reason for reason in reasons(rows).values() if reason != "feature_off"} == set()
+    assert not result.warnings()
+    assert not re.search(r'"(skipped|missed)": \[[^]]', saved(result))
 
 
 def test_projects_that_the_options_leave_out(emulator: Emulator) -> None:

@@ -140,6 +140,14 @@ class LeftOut:
         with self._lock:
             self._refused.setdefault((endpoint, cause), (said, {}))[1][subject_of(path, project)] = None
 
+    def forget(self, subject: str) -> None:
+        """Note that an object which was refused is not there any more, which is no loss."""
+        with self._lock:
+            for endpoint, cause in list(self._refused):
+                _, subjects = self._refused[endpoint, cause]
+                if cause is Cause.GONE and subjects.pop(subject, 0) is None and not subjects:
+                    del self._refused[endpoint, cause]
+
     def lose(self, streams: Iterable[str], project: Any) -> None:
         """Note streams that could not be read to the end: in a project, or (None) in the space."""
         with self._lock:

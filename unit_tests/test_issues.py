@@ -483,6 +483,31 @@ def test_comments_of_an_issue_that_the_feed_reports_as_deleted_are_asked_for_onl
     assert "skipped" not in position_after(retriever)
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_an_issue_whose_comments_are_refused_was_left_out_only_if_it_is_there(backlog: Any, there: bool) -> None:
+    """It may be in a project that the user does not see: the feed names what was done before it was moved."""
+    old = issue(1, "2025-06-01T00:00:00Z")
+    feed = [activity(6, 2, issue(9)), activity(7, 3, old)]
+    issues = [old, issue(2)] if there else [issue(2)]
+    retriever = backlog(CommentRetriever, issues, feed, {"updated": "2026-01-10T00:00:00Z", "activity": 6})
+    retriever.requester.answers.pop("issues/101/comments", None)
+    assert read(retriever) == []
+    assert [params["id[]"] for params in retriever.requester.asked("issues") if "id[]" in params] == [[101, 102]]
+    assert position_after(retriever).get("skipped") == ([101] if there else None)
+
+
+def test_no_refused_issue_counts_as_gone_when_the_project_is_lost(backlog: Any) -> None:
+    old = issue(1, "2025-06-01T00:00:00Z")
+    feed = [activity(6, 2, issue(9)), activity(7, 3, old)]
+    position = {"updated": "2026-01-10T00:00:00Z", "activity": 6}
+    retriever = backlog(CommentRetriever, [issue(2)], feed, position)
+    lists = retriever.requester.answers["issues"]
+    retriever.requester.answers["issues"] = lambda params: [] if "id[]" in params else lists(params)
+    with pytest.raises(Unreadable):
+        read(retriever)
+    assert position_after(retriever) == position
+
+
 def test_only_commented_or_changed_issues_cost_a_request_for_comments(backlog: Any) -> None:
     since = "2026-01-10T09:00:00Z"
     issues = [issue(1, since), issue(2, since), issue(3, "2026-01-11T00:00:00Z"), issue(4, "2025-06-01T00:00:00Z")]

@@ -65,6 +65,22 @@ def test_each_cause_has_its_line(left_out: LeftOut, caplog: pytest.LogCaptureFix
     ]
 
 
+def test_what_is_gone_is_forgotten_and_a_missing_right_is_not(
+    left_out: LeftOut, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2):
+        left_out.refuse(f"issues/{number}/comments", None, Cause.GONE, "No issue.")
+    left_out.refuse("issues/1/participants", None, Cause.GONE, "No issue.")
+    left_out.refuse("projects/3/files/1", "3", Cause.ROLE, "")
+    for subject in ("issues/1", "projects/3/files/1", "issues/9"):
+        left_out.forget(subject)
+    assert lines(left_out, caplog) == [
+        "issues/comments: 1 issue left out (2): No issue.",
+        "files: 1 file left out (P03/files/1): the user of the key does not have the permission. It takes a user who "
+        "may do more than add or view issues.",
+    ]
+
+
 def test_what_stands_in_for_a_refused_list_is_said(left_out: LeftOut, caplog: pytest.LogCaptureFixture) -> None:
     left_out.refuse("users", None, Cause.ROLE, "")
     assert lines(left_out, caplog) == [

@@ -27,7 +27,7 @@ def attempt(ask: Callable[[], T]) -> T | AirbyteTracedException:
 
 
 class Skipped:
-    """The objects of a partition whose own request was refused (403, 404): deleted meanwhile, or not readable now.
+    """The objects of a partition whose own request was refused (403, 404) although they are there.
 
     They must neither stop the partition nor be forgotten with it, for a user who has lost a project for a moment gets
     the same answers. So they go into the position (`skipped`), and the next sync asks for those it still finds.
@@ -52,6 +52,10 @@ class Skipped:
         self._given = True
         self._waiting.discard(object_id)
         self.failures.end_row()
+
+    def gone(self, object_id: Any) -> None:
+        """Note that an object is not there any more."""
+        self._waiting.discard(object_id)
 
     def add(self, object_id: Any) -> None:
         """Note that an object was refused; raises `Unreadable` when all are."""

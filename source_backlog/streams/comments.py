@@ -24,8 +24,7 @@ class CommentedIssues(IssuesToAsk):
     def unlisted(self, touched: dict[Any, Touched], witness: Any) -> Iterator[Row]:
         """The issues that only the feed names; their ids and keys are all that comments need.
 
-        One that is said to be deleted is asked for first: its comments would be refused, as those of an issue that the
-        user may not read, and it would count as left out.
+        Those that are said to be deleted are asked for first, many at once: the comments of each would be refused.
         """
         deleted = touched_ids(self.backlog, self.project_id, self.walk, self.deleted_by)
         yield from self.by_ids([each for each in touched if each in deleted], witness)

@@ -70,6 +70,10 @@ class ChangedDocuments(Finder):
         self.walk.settle()
         self.mark()
 
+    def has(self, owner: Row) -> bool:
+        """Whether the document is in the tree, or in its trash."""
+        return owner["id"] in self.in_tree()
+
     def is_gone(self, object_id: Any) -> bool:
         """Whether the document is gone or in the trash: it may have been taken out of there again."""
         document = self.backlog.get(f"documents/{object_id}", probe=True)

@@ -112,7 +112,8 @@ class FileRetriever(ObjectRetriever):
         """
         partition = stream_slice or StreamSlice(partition={}, cursor_slice={})
         before: FilesPosition = self.position(partition)
-        if self.rest(partition, self.finder_of(partition, before), [self]):
+        finder = self.finder_of(partition, before)
+        if self.rest(partition, finder, [self]):
             return
         progress = FileProgress(before, self.stamp, self.partition_router.cursor_field)
         saved = time.monotonic()
@@ -120,8 +121,11 @@ class FileRetriever(ObjectRetriever):
             for row, fetched in self.api_budget.ahead(self.fetch, self.wanted(partition, progress)):
                 if isinstance(fetched, Fetched):
                     yield Record({**row, **fetched.columns}, self.name, partition, fetched.reference)
-                refused = fetched is False and not self.is_removed(row, partition["projectId"])
-                progress.note(row, missed=fetched is None, refused=refused)
+                if fetched is False and self.is_removed(row, finder):
+                    self.backlog.left_out.forget(self.download.format(**row))
+                    progress.forget(row)
+                else:
+                    progress.note(row, missed=fetched is None, refused=fetched is False)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS + progress.count / FILES_PER_SECOND_OF_PAUSE:
                     progress.left_out.report()
                     self.checkpoint(partition, progress.unfinished())
@@ -161,19 +165,22 @@ class FileRetriever(ObjectRetriever):
             for each in objects:
                 yield from ((row, doubtful) for row in self.made_of(each))
 
-    def is_removed(self, row: Row, project_id: Any) -> bool:
-        """Whether a refused file is known to be gone, because the object that it hung on is shown without it.
+    def is_removed(self, row: Row, finder: Finder) -> bool:
+        """Whether a refused file is known to be gone, by itself or with the object that it hung on.
 
         Raises `Unreadable` when the project is not readable.
         """
-        owner, attached, _ = self.download.format(**row).partition("/attachments/")
+        template, attached, _ = self.download.partition("/attachments/")
         if attached:
-            shown = attempt(lambda: self.requester.look(owner, probe=True))
+            shown = attempt(lambda: self.requester.look(template.format(**row), probe=True))
             if isinstance(shown, AirbyteTracedException):
                 return False
             if isinstance(shown, dict):
                 return all(child.get("id") != row["id"] for child in children(shown, "attachments"))
-        if not self.backlog.is_readable(project_id):
+            # The last column of the path is the one that names it.
+            if not finder.has({**row, "id": row[template.rpartition("{")[2].rstrip("}")]}):
+                return True
+        if not self.backlog.is_readable(finder.project_id):
             raise Unreadable
         return False
 
@@ -418,6 +425,10 @@ class FileProgress:
             self._missed.append({**row, REFUSALS: refusals} if refusals else row)
         else:
             self._done.append((row["id"], self._of(row)))
+
+    def forget(self, row: Row) -> None:
+        """Note that the file is gone. With an issue that is moved here again it would come again."""
+        self._waiting.pop(row["id"], None)
 
     def unfinished(self) -> FilesPosition:
         """The position in the middle of the walk: the old one, with all files that were fetched, by id."""

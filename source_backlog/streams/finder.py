@@ -67,6 +67,14 @@ class Finder(ABC):
         """Note that the feed was read up to its head."""
         feed_of(self.backlog.space).mark(self.backlog.requester, self.project_id, self.walk)
 
+    def has(self, owner: Row) -> bool:
+        """Whether an object whose own request was refused is in the project at this moment; in doubt it is.
+
+        Why: one that was deleted or moved away while it was on its way is no loss. Raises `Unreadable` when the project
+        is not readable.
+        """
+        return True
+
     def is_gone(self, object_id: Any) -> bool:
         """Whether what an activity reports as deleted is gone; asked after the walk."""
         return True

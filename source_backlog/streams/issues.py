@@ -69,6 +69,10 @@ class ChangedIssues(Finder):
         yield from self.by_ids(list(touched), witness)
         self.mark()
 
+    def has(self, owner: Row) -> bool:
+        """Whether the issue is still there, and in this project: it may be in one that the user does not see."""
+        return any(self.by_ids([owner["id"]], None, fresh=True))
+
     def updated(self, filters: dict[str, str]) -> Iterator[Row]:
         """The project's issues from a day before the last known `updated` on; moves it to the latest one seen."""
         since = self.walk.now.updated
@@ -144,7 +148,7 @@ class ChangedIssues(Finder):
             raise Unreadable
         return found[0] if found else None
 
-    def by_ids(self, ids: list[Any], witness: Any) -> Iterator[Row]:
+    def by_ids(self, ids: list[Any], witness: Any, *, fresh: bool = False) -> Iterator[Row]:
         """Issues of the project by id, some hundred per request; those that are gone or moved away are left out.
 
         Of a project that the user has just lost, all issues look gone. So each request asks for an issue too that is
@@ -157,7 +161,7 @@ class ChangedIssues(Finder):
             witness = newest["id"]
         for first in range(0, len(ids), PAGE_SIZE - 1):
             some = ids[first : first + PAGE_SIZE - 1]
-            page = rows_of(page_of(self.backlog, {"id[]": [*some, witness], "count": PAGE_SIZE}))
+            page = rows_of(page_of(self.backlog, {"id[]": [*some, witness], "count": PAGE_SIZE}, fresh=fresh))
             there = [issue for issue in page if issue.get("projectId") in (self.project_id, None)]
             if not there:
                 raise Unreadable

@@ -55,8 +55,8 @@ READERS: dict[str, Reader] = {
 def found(backlog: Backlog, finder: Finder, reader: str) -> Iterator[tuple[Row, list[Row]]]:
     """Each changed object with what the reader (a name of `READERS`) gets for it; without a reader, with itself.
 
-    The requests of one project overlap (`Space.ahead`). An object that is refused, or whose request fails at every try,
-    is noted as skipped, with no rows.
+    The requests of one project overlap (`Space.ahead`). An object that is refused although it is there, or whose
+    request fails at every try, is noted as skipped, with no rows.
     """
     if not reader:
         yield from ((owner, [owner]) for owner in finder.changed())
@@ -69,6 +69,9 @@ def found(backlog: Backlog, finder: Finder, reader: str) -> Iterator[tuple[Row, 
     for owner, got in backlog.space.ahead(read, finder.changed()):
         if isinstance(got, AirbyteTracedException):
             skipped.failed(owner["id"], got)
+        elif got is None and not finder.has(owner):
+            skipped.gone(owner["id"])
+            backlog.left_out.forget(finder.path.format(**owner))
         elif got is None:
             backlog.left_out.know(finder.path.format(**owner), owner.get("issueKey"), finder.project_id)
             skipped.add(owner["id"])

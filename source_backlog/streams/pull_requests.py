@@ -48,8 +48,7 @@ class ChangedPullRequests(Finder):
         Raises `Unreadable` when the list of the repositories, or that of one that is still there, is refused.
         """
         head_of(self.backlog)
-        path = f"projects/{self.project_id}/git/repositories"
-        repositories = self.backlog.get(path)
+        repositories = self.backlog.get(self._repositories)
         if repositories is None:
             raise Unreadable
         for repository in rows_of(repositories):
@@ -59,14 +58,27 @@ class ChangedPullRequests(Finder):
                     self.walk.see(as_instant(pull_request.get("updated")))
                     yield pull_request
             except Unreadable:
-                there = self.backlog.look(path)
-                if there is None or any(one["id"] == repository["id"] for one in rows_of(there)):
+                if self._has_repository(repository["id"]):
                     raise
         self.mark()
 
+    def has(self, owner: Row) -> bool:
+        """Whether its repository is still there: a pull request goes with it only."""
+        return self._has_repository(owner["repositoryId"])
+
+    @property
+    def _repositories(self) -> str:
+        return f"projects/{self.project_id}/git/repositories"
+
+    def _has_repository(self, repository_id: Any) -> bool:
+        there = self.backlog.look(self._repositories)
+        if there is None:
+            raise Unreadable
+        return any(one["id"] == repository_id for one in rows_of(there))
+
     def of_repository(self, repository: Row) -> Iterator[Row]:
         """The pull requests of one repository, in the order of their numbers; raises `Unreadable` when refused."""
-        path = f"projects/{self.project_id}/git/repositories/{repository['id']}/pullRequests"
+        path = f"{self._repositories}/{repository['id']}/pullRequests"
         columns = {
             "projectId": self.project_id,
             "repositoryId": repository["id"],

@@ -42,6 +42,13 @@ class ChangedWikis(Finder):
         self.mark()
         yield from self.walk.in_order(changed)
 
+    def has(self, owner: Row) -> bool:
+        """Whether the list still shows the page."""
+        pages = self.backlog.look("wikis", {"projectIdOrKey": self.project_id})
+        if pages is None:
+            raise Unreadable
+        return any(page["id"] == owner["id"] for page in rows_of(pages))
+
 
 def page(backlog: Backlog, entry: Row) -> list[Row] | None:
     """The page with its text; None when it is gone."""
