@@ -7,7 +7,6 @@ import fcntl
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from typing import Any
 
 import psycopg2
 import pytest
+
+from integration_tests.beside import free_port
 
 # Characters that a URL would stumble over.
 PASSWORD = "p@ss/w:rd %41?#"
@@ -51,9 +52,7 @@ def postgresql() -> Iterator[dict[str, Any]]:
         owner = pwd.getpwnam("postgres")
         for path in (folder, folder / "password"):
             os.chown(path, owner.pw_uid, owner.pw_gid)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
 
     def run(program: str, *arguments: str) -> None:
         command = [*as_user, str(binaries / program), "-D", str(folder / "data"), *arguments]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ROOT / "build" / "s3"
+from integration_tests.beside import ROOT, free_port, installed
+
 NEEDED = ("moto[server]>=5.2,<6", "s3fs>=2026.1")
 BUCKET = "backlog"
 KEY = "testing"
@@ -27,18 +26,16 @@ PATIENCE_SECONDS = 60
 
 def install() -> None:
     """Go on in a process that finds the packages, after they were installed if they are missing."""
-    if not (PACKAGES / "moto").is_dir():
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", PACKAGES, *NEEDED], check=True)
-    if str(PACKAGES) not in sys.path:
-        paths = os.pathsep.join([str(PACKAGES), str(ROOT)])
-        os.execve(sys.executable, [sys.executable, "-m", __spec__.name], {**os.environ, "PYTHONPATH": paths})
+    environment = installed("s3", *NEEDED)
+    packages = environment["PYTHONPATH"]
+    if packages not in sys.path:
+        environment["PYTHONPATH"] = os.pathsep.join([packages, str(ROOT)])
+        os.execve(sys.executable, [sys.executable, "-m", __spec__.name], environment)
 
 
 def main() -> None:
     """Print how many rows of each stream were compared, once with Parquet and once with JSON Lines."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,

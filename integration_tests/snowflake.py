@@ -28,7 +28,8 @@ from typing import Any
 import snowflake.connector
 from snowflake.connector.cursor import DictCursor, SnowflakeCursor
 
-ROOT = Path(__file__).resolve().parent.parent
+from integration_tests.beside import ROOT, free_port, installed
+
 SERVE = "import sys; from fakesnow.cli import main; sys.exit(main(['-s', '-p', sys.argv[1]]))"
 # Where a run of `backlog-sync` finds the server: see `sync_runs`.
 PORT = "FAKESNOW_PORT"
@@ -126,24 +127,11 @@ def literal(value: Any, kind: Any) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def installed(folder: str, *needed: str) -> dict[str, str]:
-    """An environment in which the packages `needed` are found, in a folder below `build`; they are installed first."""
-    packages = ROOT / "build" / folder
-    if not packages.is_dir():
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", "--no-warn-conflicts", "--target", packages, *needed],
-            check=True,
-        )
-    return {**os.environ, "PYTHONPATH": str(packages)}
-
-
 @contextmanager
 def server() -> Iterator[int]:
     """The port of a running server."""
     environment = installed("snowflake", "fakesnow[server]==0.12.1", "snowflake-connector-python<5")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     program = [sys.executable, "-c", SERVE, str(port)]
     process = subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

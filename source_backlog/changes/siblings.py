@@ -75,7 +75,7 @@ def least(one: ObjectsPosition, other: ObjectsPosition) -> ObjectsPosition:
         one,
         updated=min(one.updated or "", other.updated or "") or None,
         settled=True if one.settled and other.settled else None,
-        sure=_least_sure(one, other) if one.sure or other.sure else None,
+        sure=_least_sure(one, other),
         looked=min(one.looked or "", other.looked or "") or None,
         archived=True if one.archived and other.archived else None,
         turn=min(filter(None, (one.turn, other.turn)), default=None),
@@ -88,6 +88,8 @@ def least(one: ObjectsPosition, other: ObjectsPosition) -> ObjectsPosition:
 
 
 def _least_sure(*positions: ObjectsPosition | Resume) -> str | None:
+    if not any(each.sure for each in positions):
+        return None
     return min(each.sure or each.updated or "" for each in positions) or None
 
 
@@ -96,5 +98,4 @@ def _least_resume(one: Resume | None, other: Resume | None) -> Resume | None:
         return None
     first = min(one, other, key=lambda each: each.after or "")
     began = [each.activity for each in (one, other) if each.activity is not None]
-    sure = _least_sure(one, other) if one.sure or other.sure else None
-    return replace(first, activity=min(began, default=None), sure=sure)
+    return replace(first, activity=min(began, default=None), sure=_least_sure(one, other))
