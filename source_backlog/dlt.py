@@ -39,7 +39,7 @@ LOGGER = logging.getLogger("airbyte.source_backlog")
 
 RAW_ID, EXTRACTED_AT = "_airbyte_raw_id", "_airbyte_extracted_at"
 # What is held in memory of a table before it goes to the disk: rows, and bytes of them as JSON.
-ROWS, BYTES = 5_000, 16 * 1024 * 1024
+ROWS, BYTES = 5_000, 4 * 1024 * 1024
 # dlt's and the databases' own: 38 digits, 9 of them behind the point.
 PLACES, LIMIT = Decimal("1e-9"), Decimal(10) ** 29
 # What no database takes in a text: U+0000, and halves of surrogate pairs.
@@ -79,23 +79,39 @@ def _json(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Kind:
-    """A type of column: in Arrow, as dlt's hint, and what makes a value of it; `fit` raises where there is none."""
+    """A type of column: in Arrow, as dlt's hint, and what makes a value of it; `fit` raises where there is none.
+
+    Values that are all of the class `usual`, or None, Arrow fits by itself, on the way through the type `via`.
+    """
 
     arrow: pa.DataType
     hint: Mapping[str, Any]
     fit: Callable[[Any], Any]
+    usual: type | None = None
+    via: pa.DataType | None = None
+
+    def column(self, values: Sequence[Any]) -> pa.Array:
+        """The values as they are; raises one of `UNFIT` when one of them is no usual one."""
+        if not {type(value) for value in values} <= {self.usual, type(None)}:
+            raise TypeError
+        if self.via is None:
+            return pa.array(values, self.arrow)
+        return pa.array(values, pa.string()).cast(self.via).cast(self.arrow)
 
 
-TEXT = Kind(pa.string(), {"data_type": "text"}, as_text)
+UNFIT = (ValueError, TypeError, OverflowError, InvalidOperation)
+TEXT = Kind(pa.string(), {"data_type": "text"}, as_text, str)
 JSON = Kind(pa.string(), {"data_type": "json"}, _json)
-TIMESTAMP = Kind(pa.timestamp("us"), {"data_type": "timestamp", "timezone": False}, _timestamp)
+TIMESTAMP = Kind(
+    pa.timestamp("us"), {"data_type": "timestamp", "timezone": False}, _timestamp, str, pa.timestamp("us", "UTC")
+)
 KINDS = {
-    "integer": Kind(pa.int64(), {"data_type": "bigint"}, _bigint),
+    "integer": Kind(pa.int64(), {"data_type": "bigint"}, _bigint, int),
     "number": Kind(pa.decimal128(38, 9), {"data_type": "decimal"}, _decimal),
-    "boolean": Kind(pa.bool_(), {"data_type": "bool"}, _bool),
+    "boolean": Kind(pa.bool_(), {"data_type": "bool"}, _bool, bool),
     "string": TEXT,
     "date-time": TIMESTAMP,
-    "date": Kind(pa.date32(), {"data_type": "date"}, date.fromisoformat),
+    "date": Kind(pa.date32(), {"data_type": "date"}, date.fromisoformat, str, pa.date32()),
 }
 
 
@@ -148,32 +164,23 @@ class Spool:
         self.ids: dict[int, str] = {}
         self._folder, self._bytes = folder, 0
         self._last: dict[Any, int] = {}
-        self._held: list[list[Any]] = [[] for _ in table.kinds]
+        # Rows, their digests, and when they were read.
+        self._held: list[tuple[dict[str, Any], str, int]] = []
         self._files: list[Path] = []
         self._warned: set[str] = set()
 
     def add(self, row: dict[str, Any], emitted_at: int) -> None:
-        """Take in a row; `emitted_at` is in milliseconds."""
+        """Take in a row, which is not to be changed any more; `emitted_at` is in milliseconds."""
         dumped = self._readable(row)
-        for held, (name, kind) in zip(self._held, self.table.columns.items(), strict=False):
-            value = row.get(name)
-            if value is not None:
-                try:
-                    value = kind.fit(value)
-                except (ValueError, TypeError, OverflowError, InvalidOperation):
-                    self._warn(row, name, "is no value of its type. The row arrives without it.")
-                    value = None
-            held.append(value)
         key = tuple(row.get(name) for name in self.table.keys) or self.count
         with suppress(KeyError):
             del self.ids[self._last[key]]
         self._last[key] = self.count
         self.ids[self.count] = digest = hashlib.blake2b(dumped, digest_size=16).hexdigest()
-        self._held[-2].append(digest)
-        self._held[-1].append(datetime.fromtimestamp(emitted_at / 1000, UTC).replace(tzinfo=None))
+        self._held.append((row, digest, emitted_at))
         self.count += 1
         self._bytes += len(dumped)
-        if len(self._held[-1]) >= ROWS or self._bytes >= BYTES:
+        if len(self._held) >= ROWS or self._bytes >= BYTES:
             self._flush()
 
     def leave_out(self, unchanged: Collection[str]) -> int:
@@ -229,18 +236,32 @@ class Spool:
             LOGGER.warning(f"{self.table.name}: {column} of {which} {what} Others like it in this column, too.")
 
     def _flush(self) -> None:
-        if not self._held[-1]:
+        if not self._held:
             return
-        table = pa.Table.from_arrays(
-            [pa.array(held, kind.arrow) for held, kind in zip(self._held, self.table.kinds.values(), strict=True)],
-            schema=self.table.arrow,
-        )
+        rows, digests, moments = zip(*self._held, strict=True)
+        columns = [self._column(name, kind, rows) for name, kind in self.table.columns.items()]
+        columns.append(pa.array(digests, TEXT.arrow))
+        columns.append(pa.array(moments, pa.timestamp("ms")).cast(TIMESTAMP.arrow))
+        table = pa.Table.from_arrays(columns, schema=self.table.arrow)
         file = self._folder / f"{self.table.name}-{id(self)}-{len(self._files)}.arrow"
         with pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
         self._files.append(file)
-        self._held = [[] for _ in self.table.kinds]
+        self._held = []
         self._bytes = 0
+
+    def _column(self, name: str, kind: Kind, rows: Sequence[dict[str, Any]]) -> pa.Array:
+        values = [row.get(name) for row in rows]
+        with suppress(*UNFIT):
+            return kind.column(values)
+        for place, value in enumerate(values):
+            if value is not None:
+                try:
+                    values[place] = kind.fit(value)
+                except UNFIT:
+                    self._warn(rows[place], name, "is no value of its type. The row arrives without it.")
+                    values[place] = None
+        return pa.array(values, kind.arrow)
 
 
 @dataclass
@@ -281,7 +302,7 @@ class Reading:
         for message in self._connector.read(streams, self._states):
             self._heard(message)
             if message.record is not None:
-                self._spool(message.record.stream).add(dict(message.record.data), message.record.emitted_at)
+                self._spool(message.record.stream).add(message.record.data, message.record.emitted_at)
             elif message.state is not None and message.state.stream is not None:
                 name = message.state.stream.stream_descriptor.name
                 self._new[name] = _plain(message.state.stream.stream_state)

@@ -92,6 +92,9 @@ class Space:
 
     def once(self, key: str, make: Callable[[], T]) -> T:
         """The value of `make`, computed once per sync under `key` (other threads wait for it)."""
+        if key in self.memory:
+            found: T = self.memory[key]
+            return found
         with self.lock:
             lock = self._locks[key]
         with lock:

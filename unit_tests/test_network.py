@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 import requests
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_backlog.api.client import query_of
 from source_backlog.api.network import RememberingAdapter
+from source_backlog.api.requester import BacklogRequester
+from source_backlog.space import Space
+from unit_tests.conftest import BASE
 
 PROXY = "http://proxy.example:3128"  # ignore-https-check
 
@@ -40,16 +43,30 @@ def test_what_is_asked_for_is_what_requests_asks_for(scheme: str, proxies: Any) 
 
 
 @pytest.mark.parametrize(
+    "path", ["issues", "projects/1/files/metadata/%E8%B3%87%E6%96%99%20(1)", "projects/1/files/metadata/資料", "a/~b'c"]
+)
+@pytest.mark.parametrize(
     "params",
     [
         {},
         {"count": 100, "order": "asc", "minId": None},
         {"projectId[]": 7, "id[]": [1, 2], "expand[]": "childIssueSummary"},
-        {"path": "/資料/見積 (改).xlsx", "flag": True, "sign": "a+b&c=d"},
+        {"path": "/資料/見積 (改).xlsx", "flag": True, "sign": "a+b&c=d~e*'!"},
     ],
 )
-def test_an_address_is_the_one_that_requests_makes(params: Mapping[str, Any]) -> None:
-    url = "https://acme.backlog.jp/api/v2/projects/1/files/metadata/資料"
-    made = prepared(url)
-    made.prepare_url(url, query_of(params))
-    assert made.url == requests.Request("GET", url, params=dict(params)).prepare().url
+def test_an_address_is_the_one_that_requests_makes(
+    requester: BacklogRequester, space: Space, monkeypatch: pytest.MonkeyPatch, path: str, params: Mapping[str, Any]
+) -> None:
+    space.memory["rate limit"] = None
+    sent: list[Any] = []
+
+    def send(_: Any, request: requests.PreparedRequest, **__: Any) -> Any:
+        sent.append(request.url)
+        raise requests.ConnectTimeout
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(RememberingAdapter, "send", send)
+    for _ in range(2):
+        with pytest.raises(AirbyteTracedException):
+            requester.look(path, params)
+    assert set(sent) == {requests.Request("GET", BASE + path, params=dict(params)).prepare().url}

@@ -331,7 +331,11 @@ class BacklogClient:
         template = space.once("template", lambda: self._session.prepare_request(requests.Request("GET", url)))
         way = space.once(f"way to {host}", lambda: self._way_to(url))
         request = template.copy()
-        request.prepare_url(url, query)
+        if url.isascii():
+            # `requests` would look at each part of the address, and give it as it is.
+            request.url = f"{url}?{query}" if query else url
+        else:
+            request.prepare_url(url, query)
         return request, way
 
     def _way_to(self, url: str) -> Mapping[str, Any]:
