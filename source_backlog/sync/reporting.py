@@ -162,7 +162,10 @@ def _profile(destination: Destination, schema: str) -> dict[str, Any]:
     """The connection, as dbt takes it; the password goes by the environment."""
     settings = destination.settings
     if destination.kind == "duckdb":
-        return {"type": "duckdb", "path": str(Path(settings["path"]).absolute()), "schema": schema, "threads": 2}
+        # As in models/profiles.yml, which says why.
+        rare = {"checkpoint_threshold": "1GB"}
+        path = str(Path(settings["path"]).absolute())
+        return {"type": "duckdb", "path": path, "schema": schema, "threads": 2, "settings": rare}
     return {
         "type": "postgres",
         "host": settings["host"],
