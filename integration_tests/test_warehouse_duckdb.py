@@ -104,6 +104,24 @@ def test_what_was_read_is_loaded_on_the_way(file: Path, tmp_path: Path) -> None:
         assert ask(file, "SELECT count(*) FROM _dlt_loads WHERE status = 0")[0][0] > 1
 
 
+def test_a_check_reads_and_writes_nothing(file: Path, emulator: Emulator, tmp_path: Path) -> None:
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "users"])
+    assert "The space answers the key, and the destination can be reached." in command.run("--check")[1]
+    assert not list(file.parent.glob(f"{file.name}*"))
+    asked = len(emulator.requests)
+    command.run()
+    held = file.read_bytes()
+    asked, before = len(emulator.requests), asked
+    command.run("--check")
+    assert len(emulator.requests) - asked < asked - before
+    assert not [request for request in emulator.requests[asked:] if request.path.endswith("/issues")]
+    assert file.read_bytes() == held
+    emulator.faults.add(r"^/api/v2/", kind="status", status=401, times=None)
+    _, errors = command.run("--check", status=2)
+    assert "API key" in errors.splitlines()[-1]
+    assert file.read_bytes() == held
+
+
 def test_quiet_syncs_write_the_state_alone(file: Path, emulator: Emulator, tmp_path: Path) -> None:
     command = Command(emulator, tmp_path, f"duckdb:///{file}")
     command.run()

@@ -56,3 +56,12 @@ def test_a_space_with_a_life_in_files(kind: str, tmp_path: Path) -> None:
         command = Command(emulator, tmp_path, f"file://{folder}?format={kind}")
         compared = live_through(command, rows_of(folder), phases=["normalize", "complete"])
     assert set(compared) == set(STREAMS) - {"deletions"}
+
+
+def test_a_check_writes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with Emulator(seed=3, projects=1, issues=5) as emulator:
+        command = Command(emulator, tmp_path, f"file://{folder}")
+        assert "the destination can be reached" in command.run("--check")[1]
+    assert not list(folder.iterdir())

@@ -165,6 +165,12 @@ def test_the_database_closes_the_connection_while_it_is_written_to(
     assert {row["id"] for row in rows} == {row["id"] for row in emulator.truth("issues")}
 
 
+def test_a_check_writes_nothing(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:
+    command = Command(emulator, tmp_path, to(server, "checked"), PGPASSWORD=PASSWORD)
+    assert "the destination can be reached" in command.run("--check")[1]
+    assert not query(server, "SELECT 1 FROM information_schema.schemata WHERE schema_name LIKE 'checked%'")
+
+
 def test_missing_rights_are_for_the_user_to_mend(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:
     execute(server, "CREATE ROLE guest LOGIN PASSWORD 'guest'")
     command = Command(emulator, tmp_path, to(server, "mine", "guest"), PGPASSWORD="guest", streams=["users"])

@@ -302,7 +302,7 @@ class Reading:
         for message in self._connector.read(streams, self._states):
             self._heard(message)
             if message.record is not None:
-                self._spool(message.record.stream).add(message.record.data, message.record.emitted_at)
+                self._spool(message.record.stream).add(dict(message.record.data), message.record.emitted_at)
             elif message.state is not None and message.state.stream is not None:
                 name = message.state.stream.stream_descriptor.name
                 self._new[name] = _plain(message.state.stream.stream_state)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -197,6 +198,14 @@ def test_streams_are_known_before_anything_is_read(capsys: pytest.CaptureFixture
             selected_streams([name], False)
     assert main(["--list-streams"]) == 0
     assert capsys.readouterr().out.splitlines() == all_streams()
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    assert capsys.readouterr().out == f"backlog-sync {project['tool']['poetry']['version']}\n"
 
 
 def test_all_streams_are_those_of_the_manifest_without_files() -> None:

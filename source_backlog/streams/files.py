@@ -178,7 +178,8 @@ class FileRetriever(ObjectRetriever):
             if isinstance(shown, dict):
                 return all(child.get("id") != row["id"] for child in children(shown, "attachments"))
             # The last column of the path is the one that names it.
-            if not finder.has({**row, "id": row[template.rpartition("{")[2].rstrip("}")]}):
+            owner = {**row, "id": row[template.rpartition("{")[2].rstrip("}")]}
+            if attempt(lambda: finder.has(owner)) is False:
                 return True
         if not self.backlog.is_readable(finder.project_id):
             raise Unreadable

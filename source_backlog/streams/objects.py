@@ -69,7 +69,7 @@ def found(backlog: Backlog, finder: Finder, reader: str) -> Iterator[tuple[Row, 
     for owner, got in backlog.space.ahead(read, finder.changed()):
         if isinstance(got, AirbyteTracedException):
             skipped.failed(owner["id"], got)
-        elif got is None and not finder.has(owner):
+        elif got is None and attempt(partial(finder.has, owner)) is False:
             skipped.gone(owner["id"])
             backlog.left_out.forget(finder.path.format(**owner))
         elif got is None:

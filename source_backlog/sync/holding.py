@@ -45,11 +45,12 @@ def _duckdb(path: Path) -> Iterator[Any]:
     try:
         yield connection
         if is_new:
-            is_new = False
             with contextlib.suppress(duckdb.Error):
                 _leave_room(connection)
     finally:
-        unused = is_new and not connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall()
+        unused = False
+        with contextlib.suppress(duckdb.Error):
+            unused = is_new and not connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall()
         connection.close()
         if unused:
             path.unlink()
