@@ -288,6 +288,7 @@ READ_ONE_BY_ONE = {
     "issue_comments": (r"/issues/(\d+)/comments$", "delete_issue"),
     "issue_participants": (r"/issues/(\d+)/participants$", "delete_issue"),
     "issue_attachment_files": (r"/issues/(\d+)/attachments/\d+$", "delete_issue"),
+    "shared_file_contents": (r"/projects/\d+/files/(\d+)$", "delete_shared_file"),
     "wikis": (r"/wikis/(\d+)$", "delete_wiki"),
     "wiki_history": (r"/wikis/(\d+)/history$", "delete_wiki"),
     "document_comments": (r"/documents/(\w+)/comments$", "delete_document"),

@@ -11,6 +11,7 @@ from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.errors import RejectedRequest
+from source_backlog.changes.paging import Unreadable
 from source_backlog.changes.projects import selected_projects
 from source_backlog.streams.objects import ObjectRetriever
 from source_backlog.streams.people import MemberRetriever, PeopleRetriever, RecentlyViewedRetriever, StarRetriever
@@ -318,3 +319,40 @@ def test_the_whole_tree_of_shared_files_is_walked_once(build: Any, fake: Any) ->
     }
     assert {(row["projectId"], row["projectKey"]) for row in rows} == {(1, "WEB")}
     assert sorted(retriever.requester.paths()) == sorted(answers), "a request per folder"
+
+
+@pytest.mark.parametrize(
+    ("gone", "there"),
+    [
+        ([], True),
+        (["a b/deep/y.txt"], False),
+        (["a b/deep"], False),
+        (["a b", "a b/deep"], False),
+        # They are shown and refused, or the whole project is.
+        (["a b/deep refused"], None),
+        (["a b/deep refused", "a b refused"], None),
+        (["everything"], None),
+    ],
+)
+def test_a_refused_file_is_gone_if_its_folder_or_the_one_above_does_not_show_it(
+    build: Any, fake: Any, gone: list[str], there: bool | None
+) -> None:
+    def entry(number: int, folder: str, name: str, kind: str) -> Row:
+        return {"id": number, "dir": folder, "name": name, "type": kind}
+
+    base = "projects/1/files/metadata/"
+    answers = {
+        base: [] if "a b" in gone else [entry(1, "/", "a b", "directory")],
+        f"{base}a%20b": [] if "a b/deep" in gone else [entry(4, "/a b/", "deep", "directory")],
+        f"{base}a%20b/deep": [] if "a b/deep/y.txt" in gone else [entry(6, "/a b/deep/", "y.txt", "file")],
+    }
+    for folder, path in (("a b", f"{base}a%20b"), ("a b/deep", f"{base}a%20b/deep"), ("", base)):
+        if {folder, f"{folder} refused", "everything"} & set(gone):
+            answers[path] = None
+    retriever = build(ObjectRetriever, fake(answers), project=WEB, finder="shared files")
+    finder = retriever.finder_of(retriever.slice, retriever.position(retriever.slice))
+    if there is None:
+        with pytest.raises(Unreadable):
+            finder.has(entry(6, "/a b/deep/", "y.txt", "file"))
+    else:
+        assert finder.has(entry(6, "/a b/deep/", "y.txt", "file")) is there

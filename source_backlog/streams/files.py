@@ -171,6 +171,7 @@ class FileRetriever(ObjectRetriever):
         Raises `Unreadable` when the project is not readable.
         """
         template, attached, _ = self.download.partition("/attachments/")
+        owner = row
         if attached:
             shown = attempt(lambda: self.requester.look(template.format(**row), probe=True))
             if isinstance(shown, AirbyteTracedException):
@@ -179,8 +180,8 @@ class FileRetriever(ObjectRetriever):
                 return all(child.get("id") != row["id"] for child in children(shown, "attachments"))
             # The last column of the path is the one that names it.
             owner = {**row, "id": row[template.rpartition("{")[2].rstrip("}")]}
-            if attempt(lambda: finder.has(owner)) is False:
-                return True
+        if attempt(lambda: finder.has(owner)) is False:
+            return True
         if not self.backlog.is_readable(finder.project_id):
             raise Unreadable
         return False

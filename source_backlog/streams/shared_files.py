@@ -44,7 +44,22 @@ class SharedFiles(Finder):
         if not complete:
             raise Unreadable
 
-    def directory(self, path: str) -> Iterator[Row]:
-        """The direct entries of one directory; raises `Unreadable` when refused."""
+    def has(self, owner: Row) -> bool:
+        """Whether its directory still shows the file."""
+        return self._shows(str(owner.get("dir") or "").strip("/"), "id", owner["id"])
+
+    def _shows(self, path: str, column: str, value: Any) -> bool:
+        try:
+            return any(entry.get(column) == value for entry in self.directory(path, anew=True))
+        except Unreadable:
+            above, _, name = path.rpartition("/")
+            if not path or self._shows(above, "name", name):
+                raise
+            # The directory is gone, too.
+            return False
+
+    def directory(self, path: str, *, anew: bool = False) -> Iterator[Row]:
+        """The direct entries of one directory, asked `anew` or as it was; raises `Unreadable` when refused."""
         url = f"projects/{self.project_id}/files/metadata/{quote(path)}"
-        return by_offset(partial(self.backlog.get, url), FILES_PER_PAGE, anew=partial(self.backlog.look, url))
+        look = partial(self.backlog.look, url)
+        return by_offset(look if anew else partial(self.backlog.get, url), FILES_PER_PAGE, anew=look)
