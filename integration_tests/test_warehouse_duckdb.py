@@ -138,6 +138,25 @@ def test_quiet_syncs_write_the_state_alone(file: Path, emulator: Emulator, tmp_p
     assert max(sizes[2:]) <= 1.05 * sizes[1], sizes
 
 
+def test_states_of_long_ago_are_removed(file: Path, emulator: Emulator, tmp_path: Path) -> None:
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "users"])
+    command.run()
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            "INSERT INTO _dlt_pipeline_state "
+            "SELECT s.* REPLACE ('10000000' || (10 + number) AS _dlt_load_id, 'x' AS state) "
+            "FROM _dlt_pipeline_state AS s, range(30) AS n(number)"
+        )
+        connection.execute("UPDATE _dlt_pipeline_state SET pipeline_name = 'other' WHERE _dlt_load_id = '1000000011'")
+    emulator.space.create_issue(next(iter(emulator.space.projects.values())), "新しい課題")
+    output, _ = command.run()
+    held = ask(file, "SELECT pipeline_name, count(*), max(_dlt_load_id) FROM _dlt_pipeline_state GROUP BY 1 ORDER BY 1")
+    latest = ask(file, "SELECT max(load_id) FROM _dlt_loads")[0][0]
+    assert held == [("backlog", 10, latest), ("other", 1, "1000000011")]
+    output, _ = command.run()
+    assert " 0 new or changed" in output
+
+
 def test_a_plan_is_within_a_tenth_of_what_the_command_then_sends(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,8 @@ CHECKPOINT_SECONDS = 60.0
 COMPARED_ROWS = 20_000
 # The rows of this stream tell something by coming again, even as they were: see docs/deletes-and-history.md.
 COMING_AGAIN = frozenset(["document_comments"])
+# dlt keeps the state of each load, and reads the latest.
+STATES_KEPT = 10
 # dlt's name for what is loaded here; the state is found by it.
 NAME = "backlog"
 SETTINGS = {
@@ -122,16 +124,25 @@ class Warehouse:
         return new if len(held) == len(new) and new == set(held) else set()
 
     def clear(self, names: Sequence[str]) -> None:
-        """Remove the rows that a run that was killed has left in the staging tables.
+        """Remove the rows that a run that was killed has left in the staging tables, and states of long ago.
 
-        Elsewhere than in these databases, where a statement costs next to nothing, the next load of the table does it.
+        Only in these databases, where a statement costs next to nothing. Elsewhere the next load of a table empties its
+        staging table, and the states, a few KB for each sync, stay.
         """
         if self._destination.kind not in ("duckdb", "postgres"):
             return
-        with self._pipeline.sql_client() as client, client.with_staging_dataset():
-            for name in names:
-                with suppress(DestinationUndefinedEntity, DatabaseUndefinedRelation):
-                    client.truncate_tables(name)
+        with self._pipeline.sql_client() as client:
+            with client.with_staging_dataset():
+                for name in names:
+                    with suppress(DestinationUndefinedEntity, DatabaseUndefinedRelation):
+                        client.truncate_tables(name)
+            states = client.make_qualified_table_name(self._pipeline.default_schema.state_table_name)
+            with suppress(DestinationUndefinedEntity, DatabaseUndefinedRelation):
+                # In the order in which dlt looks for the latest.
+                client.execute_sql(
+                    f"DELETE FROM {states} WHERE pipeline_name = '{NAME}' AND _dlt_load_id NOT IN (SELECT _dlt_load_id "
+                    f"FROM {states} WHERE pipeline_name = '{NAME}' ORDER BY _dlt_load_id DESC LIMIT {STATES_KEPT})"
+                )
 
     def counts(self, names: Sequence[str]) -> dict[str, int | None]:
         """The rows of each table; None where there is none, or files, or where it may not be read."""
