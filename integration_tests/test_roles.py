@@ -14,7 +14,7 @@ import pytest
 from integration_tests.commands import Output, command, quickly
 from integration_tests.emulator import Emulator
 from integration_tests.emulator.generator import generate
-from integration_tests.harness import EXPENSIVE, catalog_streams, joined_projects
+from integration_tests.harness import EXPENSIVE, catalog_streams, joined_projects, sync
 from source_backlog.api.errors import BASE_ENDPOINTS
 from unit_tests.test_docs import ENGLISH, holds, quoted_warnings
 
@@ -112,6 +112,21 @@ def test_a_viewers_key_leaves_a_dozen_lines_for_any_number_of_projects() -> None
             assert re.search(r": \d\d projects left out \(APP, \w+, .* and \d\d more\): ", line)
         for project in space.projects.values():
             assert str(project.id) not in "".join(warnings)
+
+
+def test_a_missing_right_costs_one_look_per_project() -> None:
+    """Whether the refused objects are still there is asked once, and not of each."""
+    with Emulator(space=generate(seed=2, projects=3, issues=24)) as emulator:
+        space = emulator.space
+        for project in space.projects.values():
+            space.add_member(project, "viewer")
+            space.update_project(project, use_document=True)
+            for number in range(8):
+                space.create_document(project, f"文書 {number}")
+        key = {"auth_type": "api_key", "api_key": emulator.api_key("viewer")}
+        paths = sync(emulator, ["document_comments"], credentials=key).paths()
+        assert len([path for path in paths if path.endswith("/comments")]) >= 5 * len(space.projects)
+        assert paths.count("documents/tree") == len(space.projects)
 
 
 @pytest.mark.parametrize("status", [404, 403])

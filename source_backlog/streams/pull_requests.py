@@ -26,6 +26,10 @@ class ChangedPullRequests(Finder):
     named_by = PULL_REQUEST_CHANGED
     deleted_by = PULL_REQUEST_DELETED
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._there: set[Any] = set()
+
     def changed(self) -> Iterator[Row]:
         """In the order of their stamps."""
         since = self.walk.now.updated or self.backlog.start
@@ -63,8 +67,11 @@ class ChangedPullRequests(Finder):
         self.mark()
 
     def has(self, owner: Row) -> bool:
-        """Whether its repository is still there: a pull request goes with it only."""
-        return self._has_repository(owner["repositoryId"])
+        """Whether its repository is there, with which alone a pull request goes. What was is not looked for again."""
+        repository_id = owner["repositoryId"]
+        if repository_id not in self._there and self._has_repository(repository_id):
+            self._there.add(repository_id)
+        return repository_id in self._there
 
     @property
     def _repositories(self) -> str:
