@@ -58,6 +58,25 @@ def test_a_space_with_a_life_in_files(kind: str, tmp_path: Path) -> None:
     assert set(compared) == set(STREAMS) - {"deletions"}
 
 
+def test_a_second_run_ends_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with Emulator(seed=3, projects=1, issues=5) as emulator:
+        emulator.faults.add(r"^/api/v2/issues$", kind="hang", times=None)
+        command = Command(emulator, tmp_path, f"file://{folder}")
+        first = command.started(requests=8)
+        _, errors = command.run(status=1)
+        assert errors.splitlines()[-1].startswith(
+            f"backlog-sync: Another run of backlog-sync writes to file://{folder} "
+        )
+        first.send(9)
+        first.wait()
+        # The lock of a run that was killed keeps nobody out.
+        emulator.faults.clear()
+        command.run()
+    assert {row["id"] for row in rows_of(folder)("issues")} == {row["id"] for row in emulator.truth("issues")}
+
+
 def test_a_check_writes_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()

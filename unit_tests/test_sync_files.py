@@ -43,14 +43,21 @@ def table() -> Any:
     return Table(catalog_streams()[STREAM])
 
 
-@pytest.mark.parametrize("arguments", [["--repair"], ["--files", "/dev/null/files"]])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--repair"], "--files"),
+        (["--files", "/dev/null/files"], "--files"),
+        *((["--verify", "--json", file], "The report") for file in ("/dev/null/x", "/dev", "/nowhere/x")),
+    ],
+)
 def test_options_that_cannot_be_used(
-    arguments: list[str], monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], said: str, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BACKLOG_DOMAIN", "example.backlog.jp")
     monkeypatch.setenv("BACKLOG_API_KEY", "key")
     assert main(["--to", "duckdb:///backlog.duckdb", *arguments]) == USAGE
-    assert "--files" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
 
 
 def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from source_backlog.descriptions import without_descriptions
 from source_backlog.output import speak_utf8
 from source_backlog.sync.destinations import FORMS, Destination, destination_of
 from source_backlog.sync.errors import USAGE, SyncError, unforeseen
-from source_backlog.sync.files import PATHS, add_options, files_of, local_folder_of
+from source_backlog.sync.files import PATHS, add_options, files_of, local_folder_of, raise_if_unwritable
 from source_backlog.sync.first_words import all_streams, selected_streams, try_key
 from source_backlog.sync.holding import held
 from source_backlog.sync.progress import Progress
@@ -152,6 +152,7 @@ def _archive(options: argparse.Namespace, _: Progress) -> None:
 def _verify(options: argparse.Namespace, progress: Progress) -> None:
     destination = _destination(options)
     destination.raise_if_files()
+    raise_if_unwritable(options.json)
     config = config_of(options.config, os.environ)
     _silence_dlt()
     with files_of(options) as files:

@@ -65,6 +65,15 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def raise_if_unwritable(report: Path | None) -> None:
+    """Raise `SyncError` where the report of `--verify` cannot be written, before minutes are spent on it."""
+    if report is None or str(report) == "-":
+        return
+    is_writable = os.access(report if report.exists() else report.parent, os.W_OK)
+    if report.is_dir() or not report.parent.is_dir() or not is_writable:
+        raise SyncError(f"The report {report} cannot be written: see whether its folder is there, and yours.", USAGE)
+
+
 @contextlib.contextmanager
 def files_of(options: argparse.Namespace) -> Iterator["Files | None"]:
     """The folder that the options name, made if need be; None without one.
