@@ -292,6 +292,7 @@ READ_ONE_BY_ONE = {
     "wikis": (r"/wikis/(\d+)$", "delete_wiki"),
     "wiki_history": (r"/wikis/(\d+)/history$", "delete_wiki"),
     "document_comments": (r"/documents/(\w+)/comments$", "delete_document"),
+    "pull_requests": (r"/repositories/(\d+)/pullRequests$", "delete_repository"),
     "pull_request_comments": (r"/repositories/(\d+)/pullRequests/\d+/comments$", "delete_repository"),
 }
 

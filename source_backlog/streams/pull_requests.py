@@ -64,6 +64,7 @@ class ChangedPullRequests(Finder):
             except Unreadable:
                 if self._has_repository(repository["id"]):
                     raise
+                self.backlog.left_out.forget(f"{self._repositories}/{repository['id']}")
         self.mark()
 
     def has(self, owner: Row) -> bool:
