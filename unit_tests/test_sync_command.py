@@ -104,6 +104,23 @@ def test_duckdb() -> None:
     assert destination_of("duckdb:////tmp/backlog.duckdb", "other", {}).dataset == "other"
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("rows.csv", b"a,b"), ("rows.json", b'[{"a": 1}]'), ("old.db", b"SQLite format 3\0"), ("empty.duckdb", b"")],
+)
+def test_a_file_that_is_no_database_of_duckdb_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    """DuckDB would open the first two, and write into memory."""
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(SyncError, match="is no DuckDB file") as error:
+        destination_of(f"duckdb:///{file}", environment={})
+    assert error.value.status == USAGE
+    file.unlink()
+    duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed")
+    duckdb.connect(str(file)).close()
+    assert destination_of(f"duckdb:///{file}", environment={}).settings == {"path": str(file)}
+
+
 def test_postgresql() -> None:
     destination = destination_of("postgresql://me@db.example.com/sales?schema=raw", None, {"PGPASSWORD": "p@ss/w:rd"})
     assert destination.settings == {

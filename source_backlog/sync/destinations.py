@@ -153,7 +153,22 @@ def _duckdb(parts: SplitResult) -> Destination:
     _folder(Path(path).absolute().parent)
     if Path(path).is_dir():
         raise SyncError(f"{path} is a folder, not a DuckDB file.", USAGE)
+    if _is_something_else(Path(path)):
+        raise SyncError(f"{path} is there already, and is no DuckDB file. Name another one.", USAGE)
     return Destination("duckdb", path, "main", {"path": path}, "parquet")
+
+
+def _is_something_else(file: Path) -> bool:
+    """Whether a file is there that is no DuckDB file: https://duckdb.org/docs/stable/internals/storage
+
+    Why: a CSV, JSON or Parquet file DuckDB would show in a database in memory, with which the rows would be gone, and
+    for one of SQLite it would fetch an extension.
+    """
+    try:
+        with file.open("rb") as opened:
+            return opened.read(12)[8:] != b"DUCK"
+    except OSError:
+        return False
 
 
 def _postgres(parts: SplitResult, environment: Mapping[str, str]) -> Destination:
