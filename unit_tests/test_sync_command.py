@@ -83,6 +83,9 @@ def test_a_password_on_the_command_line_is_refused(url: str, backlog: None, caps
         "postgresql://me@host/db?schema=Backlog",
         "postgresql://me@host/db?schema=raw-backlog",
         "postgresql://me@host/db?schema=課題",
+        "postgresql://me@host/db?schema=information_schema",
+        "postgresql://me@host/db?schema=pg_toast",
+        "postgresql://me@host/db?schema=backlog_staging",
         "snowflake://me@account/db/schema",
         "snowflake://me@account?warehouse=w&role=r",
         "file:///no/such/folder",
@@ -223,6 +226,18 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     assert ended.value.code == 0
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
     assert capsys.readouterr().out == f"backlog-sync {project['tool']['poetry']['version']}\n"
+
+
+def test_a_stream_that_is_named_twice_is_read_once() -> None:
+    assert command._options(["--streams", "issues, users ,issues"]).streams == ["issues", "users"]
+
+
+@pytest.mark.parametrize("option", ["--config", "--report", "--archive", "--json"])
+def test_an_empty_path_is_not_the_working_directory(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--to", "duckdb:///backlog.duckdb", option, ""])
+    assert ended.value.code == USAGE
+    assert f"argument {option}: nothing is named" in capsys.readouterr().err
 
 
 def test_all_streams_are_those_of_the_manifest_without_files() -> None:

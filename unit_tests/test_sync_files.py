@@ -48,6 +48,8 @@ def table() -> Any:
     [
         (["--repair"], "--files"),
         (["--files", "/dev/null/files"], "--files"),
+        (["--files", ""], "--files names no folder"),
+        (["--verify", "--files", "/nowhere/files"], "The folder /nowhere/files does not exist"),
         *((["--verify", "--json", file], "The report") for file in ("/dev/null/x", "/dev", "/nowhere/x")),
     ],
 )

@@ -14,7 +14,7 @@ from source_backlog.descriptions import without_descriptions
 from source_backlog.output import speak_utf8
 from source_backlog.sync.destinations import FORMS, Destination, destination_of
 from source_backlog.sync.errors import USAGE, SyncError, unforeseen
-from source_backlog.sync.files import PATHS, add_options, files_of, local_folder_of, raise_if_unwritable
+from source_backlog.sync.files import PATHS, add_options, files_of, local_folder_of, path_of, raise_if_unwritable
 from source_backlog.sync.first_words import all_streams, selected_streams, try_key
 from source_backlog.sync.holding import held
 from source_backlog.sync.progress import Progress
@@ -224,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the connector's config, as JSON")
+    parser.add_argument("--config", type=path_of, metavar="FILE", help="the connector's config, as JSON")
     parser.add_argument("--to", metavar="URL", help="where to write to (see below); never with a password")
     parser.add_argument("--dataset", metavar="NAME", help="the schema, dataset or folder of the tables; one per space")
     selection = parser.add_mutually_exclusive_group()
@@ -241,13 +241,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--report",
-        type=Path,
+        type=path_of,
         metavar="DIR",
         help="only make a page of what --to holds (DuckDB, PostgreSQL): DIR/index.html; reads nothing from Backlog",
     )
     parser.add_argument(
         "--archive",
-        type=Path,
+        type=path_of,
         metavar="DIR",
         help="instead of a sync, write the tables of --to as pages that open in a browser; asks nothing of Backlog",
     )
@@ -260,7 +260,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = dict.fromkeys(name.strip() for name in text.split(",") if name.strip())
     if not names:
         raise argparse.ArgumentTypeError("no stream is named")
-    return names
+    return list(names)

@@ -97,6 +97,8 @@ def folder_of_files(address: str) -> Path | str:
 
     Raises `SyncError` (usage) for anything else, for a password within it, and where a module is missing.
     """
+    if not address.strip():
+        raise SyncError("--files names no folder.", USAGE)
     if "://" not in address:
         return Path(address)
     parts = _split(address, "--files", "give it as docs/warehouse.md says, under Files")
@@ -140,6 +142,14 @@ def _with_dataset(found: Destination, dataset: str) -> Destination:
         raise SyncError(
             f"The schema or dataset '{shown}' cannot be used: it is made of the small letters a to z, digits and _, at "
             "most 55 of them and no digit first.",
+            USAGE,
+        )
+    if name.startswith("pg_") or name == "information_schema":
+        raise SyncError(f"The schema or dataset '{name}' cannot be used: it is one of the database's own.", USAGE)
+    if name.endswith("_staging"):
+        raise SyncError(
+            f"The schema or dataset '{name}' cannot be used: in one of that name lie the rows on their way into "
+            f"'{name.removesuffix('_staging')}', and it is emptied.",
             USAGE,
         )
     return replace(found, dataset=name)

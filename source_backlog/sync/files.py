@@ -52,11 +52,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="read nothing: compare tables (and --files) with Backlog, and report"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="with --verify: the report as JSON; - for the output")
+    parser.add_argument(
+        "--json", type=path_of, metavar="FILE", help="with --verify: the report as JSON; - for the output"
+    )
     parser.add_argument(
         "--sample", type=_number, default=200, metavar="N", help="with --verify: how many objects are asked for (200)"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="with --verify: the same objects as in that report")
+
+
+def path_of(text: str) -> Path:
+    """A path of the command line; an empty one, such as a variable that is not set, would be the working directory."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("nothing is named")
+    return Path(text)
 
 
 def _number(text: str) -> int:
@@ -76,7 +85,7 @@ def raise_if_unwritable(report: Path | None) -> None:
 
 @contextlib.contextmanager
 def files_of(options: argparse.Namespace) -> Iterator["Files | None"]:
-    """The folder that the options name, made if need be; None without one.
+    """The folder that the options name, made if need be, unless it is to be verified; None without one.
 
     Raises `SyncError`: of status 2 when nothing can be written there, and for `--repair` without `--files`; of status 1
     when an object store does not answer.
@@ -94,6 +103,8 @@ def files_of(options: argparse.Namespace) -> Iterator["Files | None"]:
             yield Files(Bucket(named, Path(temporary)), options.repair)
         return
     folder = named.absolute()
+    if options.verify and not folder.is_dir():
+        raise SyncError(f"The folder {folder} does not exist.", USAGE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
