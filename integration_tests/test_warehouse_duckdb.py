@@ -104,6 +104,24 @@ def test_what_was_read_is_loaded_on_the_way(file: Path, tmp_path: Path) -> None:
         assert ask(file, "SELECT count(*) FROM _dlt_loads WHERE status = 0")[0][0] > 1
 
 
+def test_a_full_refresh_mends_what_was_damaged(file: Path, emulator: Emulator, tmp_path: Path) -> None:
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "users", "statuses"])
+    command.run()
+    before = {name: rows_of(file)(name) for name in ("issues", "users", "statuses")}
+    loaded = {"_airbyte_extracted_at": None, "_dlt_load_id": None}
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("UPDATE issues SET summary = 'すり替え'")
+        connection.execute("UPDATE statuses SET name = NULL")
+        connection.execute("DELETE FROM users WHERE id = (SELECT min(id) FROM users)")
+    output, _ = command.run("--full-refresh")
+    assert " 0 new or changed" not in output
+    for name, rows in before.items():
+        there = {row["_airbyte_raw_id"]: row for row in rows_of(file)(name)}
+        assert len(there) == len(rows)
+        for row in rows:
+            assert there[row["_airbyte_raw_id"]] | loaded == row | loaded
+
+
 def test_a_check_reads_and_writes_nothing(file: Path, emulator: Emulator, tmp_path: Path) -> None:
     command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "users"])
     assert "The space answers the key, and the destination can be reached." in command.run("--check")[1]

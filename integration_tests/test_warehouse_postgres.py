@@ -117,12 +117,16 @@ def test_a_backup_is_compared_with_backlog(server: dict[str, Any], emulator: Emu
     execute(server, f"DELETE FROM backup.issues WHERE id = {first['id']}")
     execute(server, f"UPDATE backup.issues SET summary = 'すり替え' WHERE id = {second['id']}")
     (row,) = query(server, "SELECT id, path FROM backup.issue_attachment_files ORDER BY id LIMIT 1")
-    (tmp_path / "files" / row["path"]).write_bytes(b"other bytes")
+    (tmp_path / "files" / row["path"]).write_bytes(bytes((tmp_path / "files" / row["path"]).stat().st_size))
     damaged = json.loads(command.run(*verify, status=1)[0])
     assert sum(one["missing"] for one in damaged["counts"]) == 1
     assert [(one["id"], one["field"]) for one in damaged["sample"]["wrong"]] == [(str(second["id"]), "summary")]
     assert [one["id"] for one in damaged["files"]["wrong"]] == [row["id"]]
     assert damaged["differences"] == 3
+    # As docs/warehouse.md says.
+    command.run(*files, "--full-refresh")
+    mended = json.loads(command.run(*verify)[0])
+    assert mended["differences"] == 0 and mended["sample"]["same"] == objects
 
 
 def test_a_second_run_ends_at_once(server: dict[str, Any], emulator: Emulator, tmp_path: Path) -> None:

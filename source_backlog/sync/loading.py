@@ -244,9 +244,11 @@ class Sync:
         self._progress.phase("writing")
         spools = {}
         with self._warehouse.asking():
-            known = {name: self._warehouse.unchanged(spool) for name, spool in batch.spools.items()}
+            # What is asked for afresh may have been damaged in the table.
+            spools_to_compare = {} if self._afresh else batch.spools
+            known = {name: self._warehouse.unchanged(spool) for name, spool in spools_to_compare.items()}
         for name, spool in batch.spools.items():
-            same = known[name]
+            same = known.get(name, set())
             emptied = not self._tables[name].merged and not spool.ids
             if not emptied:
                 self._progress.unchanged(name, spool.leave_out(same))
