@@ -126,12 +126,9 @@ def test_a_check_reads_and_writes_nothing(file: Path, emulator: Emulator, tmp_pa
     command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "users"])
     assert "The space answers the key, and the destination can be reached." in command.run("--check")[1]
     assert not list(file.parent.glob(f"{file.name}*"))
-    asked = len(emulator.requests)
     command.run()
-    held = file.read_bytes()
-    asked, before = len(emulator.requests), asked
+    held, asked = file.read_bytes(), len(emulator.requests)
     command.run("--check")
-    assert len(emulator.requests) - asked < asked - before
     assert not [request for request in emulator.requests[asked:] if request.path.endswith("/issues")]
     assert file.read_bytes() == held
     emulator.faults.add(r"^/api/v2/", kind="status", status=401, times=None)
@@ -151,7 +148,7 @@ def test_quiet_syncs_write_the_state_alone(file: Path, emulator: Emulator, tmp_p
         sizes.append(file.stat().st_size)
         assert " 0 new or changed" in output
     assert "read again, none changed" in output
-    # The first one meets tables of dlt's that are new.
+    # Half a MiB comes and goes with where DuckDB's list of its tables lies.
     assert max(sizes[1:]) <= 1.1 * sizes[0], sizes
     assert max(sizes[2:]) <= 1.05 * sizes[1], sizes
 

@@ -243,10 +243,10 @@ class Sync:
     def _load(self, batch: Batch, identity: Mapping[str, Any]) -> None:
         self._progress.phase("writing")
         spools = {}
+        # What is asked for afresh may have been damaged in the table.
+        compared = {} if self._afresh else batch.spools
         with self._warehouse.asking():
-            # What is asked for afresh may have been damaged in the table.
-            spools_to_compare = {} if self._afresh else batch.spools
-            known = {name: self._warehouse.unchanged(spool) for name, spool in spools_to_compare.items()}
+            known = {name: self._warehouse.unchanged(spool) for name, spool in compared.items()}
         for name, spool in batch.spools.items():
             same = known.get(name, set())
             emptied = not self._tables[name].merged and not spool.ids
