@@ -218,6 +218,32 @@ def test_dlt_in_five_lines(emulator: Emulator, tmp_path: Path) -> None:
         work(emulator)
 
 
+def test_what_the_source_for_dlt_says_of_a_key_has_no_stack_trace(emulator: Emulator, tmp_path: Path) -> None:
+    """And a text is one name, not one per letter."""
+    program = """
+import sys
+import dlt
+from source_backlog.dlt import backlog
+
+pipeline = dlt.pipeline("backlog", destination=dlt.destinations.duckdb("held.duckdb"), dataset_name="held")
+for key in sys.argv[2:]:
+    try:
+        pipeline.run(backlog(domain=sys.argv[1], api_key=key, streams="issues", projects="WEB"))
+    except Exception as error:
+        print(str(error).splitlines()[-1])
+"""
+    environment = {"RUNTIME__DLTHUB_TELEMETRY": "false"}
+    domain, key = emulator.config()["domain"], emulator.api_key()
+    output = run([sys.executable, "-c", program, domain, "wrong", key], tmp_path, **environment)
+    assert "does not accept the API key" in output and "Traceback" not in output
+    with duckdb.connect(str(tmp_path / "held.duckdb")) as connection:
+        found = connection.execute("SELECT id FROM held.issues").fetchall()
+    project = emulator.space.project("WEB").id
+    assert {number for (number,) in found} == {
+        row["id"] for row in emulator.truth("issues") if row["projectId"] == project
+    }
+
+
 def test_from_python_with_pyairbyte(emulator: Emulator, tmp_path: Path) -> None:
     needs("airbyte", "PyAirbyte is not installed")
     (tmp_path / "secrets").mkdir()

@@ -352,7 +352,7 @@ def backlog(
     """
     options: dict[str, Any] = {
         "start_date": start_date,
-        "projects": list(projects) if projects else None,
+        "projects": _several(projects) if projects else None,
         "include_archived_projects": include_archived_projects,
         "num_workers": num_workers,
         "request_share_percent": request_share_percent,
@@ -361,7 +361,7 @@ def backlog(
     }
     config = {name: value for name, value in options.items() if value is not None}
     config |= {"domain": domain, "credentials": {"auth_type": "api_key", "api_key": api_key}}
-    names = list(streams) if streams else list(SUGGESTED_STREAMS)
+    names = _several(streams or SUGGESTED_STREAMS)
     if files := [name for name in names if brings_files(name)]:
         raise ValueError(f"The stream {files[0]!r} brings the contents of files, which have no place in a table.")
     connector = Connector(config)
@@ -371,6 +371,11 @@ def backlog(
         raise ValueError(f"There is no stream {min(unknown)!r}.")
     once = _Once(connector, tables)
     return [table.resource(once.rows(table.name)) for table in tables]
+
+
+def _several(names: Sequence[str]) -> list[str]:
+    # A text is a sequence, too: of letters.
+    return [names] if isinstance(names, str) else list(names)
 
 
 class _Once:

@@ -106,6 +106,15 @@ class Heard(logging.Handler):
         self._listener(record.levelname, filter_secrets(record.getMessage()))
 
 
+class Untraced(logging.Handler):
+    """Hands log records on to those who listen to the whole process, without secrets and the CDK's stack traces."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand on one record."""
+        bare = {"msg": filter_secrets(record.getMessage()), "args": None, "exc_info": None, "exc_text": None}
+        logging.getLogger().handle(logging.makeLogRecord({**vars(record), **bare}))
+
+
 class Connector:
     """The connector for one config. `failures` are those of all reads; `log` hears every line, with its level.
 
@@ -208,14 +217,14 @@ class Connector:
 
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:
-        if self._log is None:
-            yield
-            return
-        handler, logger = Heard(self._log), logging.getLogger("airbyte")
+        logger = logging.getLogger("airbyte")
         before = logger.propagate, logger.level
+        handler: logging.Handler = Untraced()
+        if self._log is not None:
+            handler = Heard(self._log)
+            logger.setLevel(logging.INFO)
         logger.addHandler(handler)
         logger.propagate = False
-        logger.setLevel(logging.INFO)
         try:
             yield
         finally:
