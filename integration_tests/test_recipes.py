@@ -225,19 +225,19 @@ import sys
 import dlt
 from source_backlog.dlt import backlog
 
-pipeline = dlt.pipeline("backlog", destination=dlt.destinations.duckdb("held.duckdb"), dataset_name="held")
+pipeline = dlt.pipeline("backlog", destination=dlt.destinations.duckdb("held.duckdb"), dataset_name="data")
 for key in sys.argv[2:]:
     try:
         pipeline.run(backlog(domain=sys.argv[1], api_key=key, streams="issues", projects="WEB"))
     except Exception as error:
         print(str(error).splitlines()[-1])
 """
-    environment = {"RUNTIME__DLTHUB_TELEMETRY": "false"}
+    environment = {"RUNTIME__DLTHUB_TELEMETRY": "false", "DLT_DATA_DIR": str(tmp_path / "dlt")}
     domain, key = emulator.config()["domain"], emulator.api_key()
     output = run([sys.executable, "-c", program, domain, "wrong", key], tmp_path, **environment)
     assert "does not accept the API key" in output and "Traceback" not in output
     with duckdb.connect(str(tmp_path / "held.duckdb")) as connection:
-        found = connection.execute("SELECT id FROM held.issues").fetchall()
+        found = connection.execute("SELECT id FROM data.issues").fetchall()
     project = emulator.space.project("WEB").id
     assert {number for (number,) in found} == {
         row["id"] for row in emulator.truth("issues") if row["projectId"] == project

@@ -107,6 +107,15 @@ def test_duckdb() -> None:
     assert destination_of("duckdb:////tmp/backlog.duckdb", "other", {}).dataset == "other"
 
 
+@pytest.mark.parametrize("file", ["backlog.duckdb", "/tmp/Backlog.2026.duckdb", "backlog"])
+def test_a_dataset_of_duckdb_is_not_called_as_its_file(file: str) -> None:
+    with pytest.raises(SyncError, match="cannot be called as its file is") as error:
+        destination_of(f"duckdb:///{file}", "backlog", {})
+    assert error.value.status == USAGE
+    assert destination_of(f"duckdb:///{file}", "raw", {}).dataset == "raw"
+    assert destination_of("duckdb:///main.duckdb", environment={}).dataset == "main"
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [("rows.csv", b"a,b"), ("rows.json", b'[{"a": 1}]'), ("old.db", b"SQLite format 3\0"), ("empty.duckdb", b"")],

@@ -152,6 +152,12 @@ def _with_dataset(found: Destination, dataset: str) -> Destination:
             f"'{name.removesuffix('_staging')}', and it is emptied.",
             USAGE,
         )
+    if found.kind == "duckdb" and Path(found.settings["path"]).name.split(".")[0].lower() == name != "main":
+        raise SyncError(
+            f"The dataset '{name}' cannot be called as its file is, since DuckDB could not tell one from the other. "
+            "Name another one with --dataset, or leave it out.",
+            USAGE,
+        )
     return replace(found, dataset=name)
 
 
