@@ -178,13 +178,14 @@ class Command:
 @contextlib.contextmanager
 def in_this_process() -> Iterator[None]:
     """What the command changes in its process stays as it was."""
-    handlers, level = logging.root.handlers[:], logging.getLogger("airbyte").level
+    logger = logging.getLogger("airbyte")
+    handlers, own, propagate, level = logging.root.handlers[:], logger.handlers[:], logger.propagate, logger.level
     collecting = gc.get_threshold()
     try:
         yield
     finally:
-        logging.root.handlers[:] = handlers
-        logging.getLogger("airbyte").setLevel(level)
+        logging.root.handlers[:], logger.handlers[:], logger.propagate = handlers, own, propagate
+        logger.setLevel(level)
         gc.set_threshold(*collecting)
         keep_tokens_in(TokenStore())
 

@@ -135,6 +135,11 @@ class Connector:
         for handler in logging.root.handlers[:]:
             if isinstance(handler.formatter, AirbyteLogFormatter):
                 logging.root.removeHandler(handler)
+        logger = logging.getLogger("airbyte")
+        if log is None and not any(isinstance(handler, Untraced) for handler in logger.handlers):
+            # For good: several may read at the same time, and none knows which is the last.
+            logger.addHandler(Untraced())
+            logger.propagate = False
         keep_tokens_in(ConfigFile(config, path))
         mask_secrets(config)
 
@@ -217,14 +222,14 @@ class Connector:
 
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:
-        logger = logging.getLogger("airbyte")
+        if self._log is None:
+            yield
+            return
+        handler, logger = Heard(self._log), logging.getLogger("airbyte")
         before = logger.propagate, logger.level
-        handler: logging.Handler = Untraced()
-        if self._log is not None:
-            handler = Heard(self._log)
-            logger.setLevel(logging.INFO)
         logger.addHandler(handler)
         logger.propagate = False
+        logger.setLevel(logging.INFO)
         try:
             yield
         finally:

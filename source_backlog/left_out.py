@@ -143,10 +143,11 @@ class LeftOut:
     def forget(self, subject: str) -> None:
         """Note that an object which was refused is not there any more, which is no loss."""
         with self._lock:
-            for endpoint, cause in list(self._refused):
-                _, subjects = self._refused[endpoint, cause]
-                if cause is Cause.GONE and subjects.pop(subject, 0) is None and not subjects:
-                    del self._refused[endpoint, cause]
+            for (endpoint, cause), (_, subjects) in list(self._refused.items()):
+                if cause is Cause.GONE and subject in subjects:
+                    del subjects[subject]
+                    if not subjects:
+                        del self._refused[endpoint, cause]
 
     def lose(self, streams: Iterable[str], project: Any) -> None:
         """Note streams that could not be read to the end: in a project, or (None) in the space."""

@@ -92,16 +92,14 @@ class Space:
 
     def once(self, key: str, make: Callable[[], T]) -> T:
         """The value of `make`, computed once per sync under `key` (other threads wait for it)."""
-        if key in self.memory:
-            found: T = self.memory[key]
-            return found
-        with self.lock:
-            lock = self._locks[key]
-        with lock:
-            if key not in self.memory:
-                self.memory[key] = make()
-            value: T = self.memory[key]
-            return value
+        if key not in self.memory:
+            with self.lock:
+                lock = self._locks[key]
+            with lock:
+                if key not in self.memory:
+                    self.memory[key] = make()
+        value: T = self.memory[key]
+        return value
 
     def ahead(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
         """Pairs of item and `work(item)` in the order of `items`, some of them computed ahead.

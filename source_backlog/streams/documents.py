@@ -1,6 +1,6 @@
 """Documents, their comments and the tree they stand in."""
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -33,7 +33,6 @@ class ChangedDocuments(Finder):
     path = "documents/{id}"
     named_by = DOCUMENT_COMMENTED
     deleted_by = DOCUMENT_DELETED
-    _there: Set[Any] = frozenset()
 
     def changed(self) -> Iterator[Row]:
         """Those that the list shows, then those that only the feed names, or that were skipped last time."""
@@ -72,13 +71,8 @@ class ChangedDocuments(Finder):
         self.mark()
 
     def has(self, owner: Row) -> bool:
-        """Whether the document is in the tree, or in its trash. What was there is not looked for again.
-
-        Why: to a user who may not read comments, those of all documents are refused.
-        """
-        if owner["id"] not in self._there:
-            self._there = self.in_tree()
-        return owner["id"] in self._there
+        """Whether the document is in the tree, or in its trash."""
+        return self._shows(owner["id"], self.in_tree)
 
     def is_gone(self, object_id: Any) -> bool:
         """Whether the document is gone or in the trash: it may have been taken out of there again."""

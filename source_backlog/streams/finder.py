@@ -1,7 +1,7 @@
 """What a finder is: the part of a retriever that knows how a family of objects shows its changes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any, ClassVar
 
 from source_backlog.api.errors import warn_once
@@ -38,6 +38,7 @@ class Finder(ABC):
         self.project = project
         self.project_id: Any = project["id"]
         self.walk = walk
+        self._shown: Set[Any] = frozenset()
         # Before anything was asked, so that it holds for answers that were kept for other streams too.
         walk.over = instant_at(self._moment - CLOCKS_DIFFER_SECONDS)
 
@@ -74,6 +75,15 @@ class Finder(ABC):
         is not readable.
         """
         return True
+
+    def _shows(self, what: Any, look: Callable[[], Set[Any]]) -> bool:
+        """Whether `look` shows `what`; what it has shown once is not looked for again.
+
+        Why: to a user without a right, one object after the other is refused.
+        """
+        if what not in self._shown:
+            self._shown = look()
+        return what in self._shown
 
     def is_gone(self, object_id: Any) -> bool:
         """Whether what an activity reports as deleted is gone; asked after the walk."""

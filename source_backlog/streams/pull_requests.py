@@ -26,10 +26,6 @@ class ChangedPullRequests(Finder):
     named_by = PULL_REQUEST_CHANGED
     deleted_by = PULL_REQUEST_DELETED
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._there: set[Any] = set()
-
     def changed(self) -> Iterator[Row]:
         """In the order of their stamps."""
         since = self.walk.now.updated or self.backlog.start
@@ -62,27 +58,24 @@ class ChangedPullRequests(Finder):
                     self.walk.see(as_instant(pull_request.get("updated")))
                     yield pull_request
             except Unreadable:
-                if self._has_repository(repository["id"]):
+                if repository["id"] in self._repositories_there():
                     raise
                 self.backlog.left_out.forget(f"{self._repositories}/{repository['id']}")
         self.mark()
 
     def has(self, owner: Row) -> bool:
-        """Whether its repository is there, with which alone a pull request goes. What was is not looked for again."""
-        repository_id = owner["repositoryId"]
-        if repository_id not in self._there and self._has_repository(repository_id):
-            self._there.add(repository_id)
-        return repository_id in self._there
+        """Whether its repository is there, with which alone a pull request goes."""
+        return self._shows(owner["repositoryId"], self._repositories_there)
 
     @property
     def _repositories(self) -> str:
         return f"projects/{self.project_id}/git/repositories"
 
-    def _has_repository(self, repository_id: Any) -> bool:
+    def _repositories_there(self) -> set[Any]:
         there = self.backlog.look(self._repositories)
         if there is None:
             raise Unreadable
-        return any(one["id"] == repository_id for one in rows_of(there))
+        return {one["id"] for one in rows_of(there)}
 
     def of_repository(self, repository: Row) -> Iterator[Row]:
         """The pull requests of one repository, in the order of their numbers; raises `Unreadable` when refused."""

@@ -46,14 +46,14 @@ class SharedFiles(Finder):
 
     def has(self, owner: Row) -> bool:
         """Whether its directory still shows the file."""
-        return self._shows(str(owner.get("dir") or "").strip("/"), "id", owner["id"])
+        return self._lists(str(owner.get("dir") or "").strip("/"), "id", owner["id"])
 
-    def _shows(self, path: str, column: str, value: Any) -> bool:
+    def _lists(self, path: str, column: str, value: Any) -> bool:
         try:
             return any(entry.get(column) == value for entry in self.directory(path, anew=True))
         except Unreadable:
             above, _, name = path.rpartition("/")
-            if not path or self._shows(above, "name", name):
+            if not path or self._lists(above, "name", name):
                 raise
             # The directory is gone, too.
             return False

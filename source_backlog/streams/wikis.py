@@ -1,6 +1,6 @@
 """Wiki pages: which have changed, their text and their versions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -29,11 +29,8 @@ class ChangedWikis(Finder):
         head_of(self.backlog)
         touched = self.touched()
         is_new = self.walk.is_new(self.backlog.start)
-        pages = self.backlog.get("wikis", {"projectIdOrKey": self.project_id})
-        if pages is None:
-            raise Unreadable
         changed = []
-        for page in rows_of(pages):
+        for page in self._pages(self.backlog.get):
             stamp = as_instant(page.get("updated"))
             if is_new(stamp) or page["id"] in touched or page["id"] in self.walk.skipped.before:
                 changed.append(page)
@@ -44,10 +41,13 @@ class ChangedWikis(Finder):
 
     def has(self, owner: Row) -> bool:
         """Whether the list still shows the page."""
-        pages = self.backlog.look("wikis", {"projectIdOrKey": self.project_id})
+        return any(page["id"] == owner["id"] for page in self._pages(self.backlog.look))
+
+    def _pages(self, ask: Callable[[str, Row], Any]) -> list[Row]:
+        pages = ask("wikis", {"projectIdOrKey": self.project_id})
         if pages is None:
             raise Unreadable
-        return any(page["id"] == owner["id"] for page in rows_of(pages))
+        return rows_of(pages)
 
 
 def page(backlog: Backlog, entry: Row) -> list[Row] | None:
