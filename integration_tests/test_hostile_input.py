@@ -138,6 +138,8 @@ def test_any_config_is_right_or_says_what_is_wrong(config: dict[str, Any]) -> No
 @example("https://user:pw@acme.backlog.jp@evil.example/")
 @example("https://acme.backlog.jp\\@evil.example/")
 @example("http://[::1")
+@example("localhost:443:443")
+@example("localhost:443.")
 def test_a_domain_is_a_plain_host_or_refused(domain: str) -> None:
     """Whatever was typed: what is asked is a host name, without user, port or address, or this machine."""
     good = {"domain": domain, "credentials": {"auth_type": "api_key", "api_key": "a-key-of-some-length"}}

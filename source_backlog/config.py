@@ -57,7 +57,7 @@ def host_of(domain: Any) -> Any:
             text = urlsplit(text).netloc
         except ValueError:
             return text
-    return re.split(r"[/?#]", text, maxsplit=1)[0].removesuffix(":443").rstrip(".")
+    return re.sub(r"(?::443|\.)+$", "", re.split(r"[/?#]", text, maxsplit=1)[0])
 
 
 def date_of(typed: Any) -> Any:
