@@ -237,6 +237,24 @@ def test_the_old_files_of_an_issue_that_was_left_out_by_the_start_date_are_fetch
         assert not downloads(third)
 
 
+def test_the_old_files_of_an_issue_are_fetched_when_the_start_date_is_taken_away() -> None:
+    with Emulator(seed=77, projects=1, archived_projects=0, foreign_projects=0, issues=40) as emulator:
+        space, (project,) = emulator.space, emulator.space.projects.values()
+        issue = project.issues[0]
+        old = space.attach_file(issue, "古い図.png", 7)
+        space.advance(30 * 86_400)
+        start = datetime.fromtimestamp(space.clock, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        space.advance(86_400)
+        space.attach_file(project.issues[-1], "新しい図.png", 5)
+        first = sync(emulator, FILE_STREAMS, start_date=start)
+        assert old.id not in fetched(first)
+        space.advance(86_400)
+        space.update_issue(issue, summary="まだ要る")
+        second = sync(emulator, FILE_STREAMS, first.state)
+        assert fetched(second) == {each.id for each in issue.attachments} >= {old.id}
+        assert not downloads(sync(emulator, FILE_STREAMS, second.state))
+
+
 def test_the_old_files_of_a_document_that_is_taken_out_of_the_trash_are_fetched() -> None:
     with Emulator(seed=78, projects=1, archived_projects=0, foreign_projects=0, issues=10) as emulator:
         space, (project,) = emulator.space, emulator.space.projects.values()

@@ -236,6 +236,34 @@ def test_a_table_that_was_emptied_is_filled_again(file: Path, emulator: Emulator
     assert {row["id"] for row in rows_of(file)("users")} == {row["id"] for row in emulator.truth("users")}
 
 
+def test_columns_that_come_later_and_a_start_date_that_is_taken_away_are_said(
+    file: Path, emulator: Emulator, tmp_path: Path
+) -> None:
+    command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "statuses"])
+    config = emulator.config()
+    issues = emulator.truth("issues")
+    start = sorted(issue["updated"] for issue in issues)[len(issues) // 2]
+    columns = {"issue_custom_fields": "columns"}
+
+    def said(options: dict[str, Any], *arguments: str) -> tuple[str, str]:
+        command.config.write_text(json.dumps(config | options), encoding="utf-8")
+        output, _ = command.run(*arguments)
+        return output, output.partition("Skipped or worth knowing:")[2]
+
+    assert said({"start_date": start})[1] == ""
+    assert 0 < len(rows_of(file)("issues")) < len(issues)
+    output, remarks = said(columns)
+    assert "New columns of issues: cf_" in remarks and "--full-refresh --streams issues" in remarks
+    assert f"What had not changed since the former Start Date, {start}, may be missing in: issues." in remarks
+    assert "statuses" not in remarks
+    output, remarks = said(columns)
+    assert "New columns" not in output and "former Start Date" in remarks, "the second is said until it is mended"
+    output, remarks = said(columns, "--full-refresh")
+    assert remarks == "" and " of 2 streams read" in output
+    assert {row["id"] for row in rows_of(file)("issues")} == {row["id"] for row in issues}
+    assert said(columns)[1] == ""
+
+
 def test_hostile_values_arrive_or_are_named(file: Path, emulator: Emulator, tmp_path: Path) -> None:
     command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues"])
     hostile_values_arrive_or_are_named(command, rows_of(file))

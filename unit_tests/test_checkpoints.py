@@ -160,6 +160,64 @@ def test_a_new_project_starts_at_its_beginning_and_not_where_the_others_are(run:
     assert sync.cursor.position(new).saved() == {}
 
 
+FEBRUARY, MARCH = "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"
+
+
+def dated(run: Callable[..., Run], start: str | None, saved: Any = None, **options: Any) -> Run:
+    """A sync, with a start date, of a stream that knows it; all its projects are begun."""
+    sync = run(**options)
+    sync.cursor.dated = True
+    sync.cursor.config = {**sync.cursor.config, "start_date": start} if start else sync.cursor.config
+    sync.cursor.bind(ConnectorStateManager([] if saved is None else [state_message("issues", saved)]), sync.messages)
+    sync.slices()
+    sync.cursor.ensure_at_least_one_state_emitted()
+    return sync
+
+
+def test_the_start_date_of_a_first_sync_is_saved(run: Callable[..., Run]) -> None:
+    assert dated(run, MARCH).emitted()[-1] == {"states": [], "start_date": MARCH}
+    assert dated(run, None).emitted()[-1] == {"states": []}
+    assert dated(run, "2026-03-01T09:00:00+09:00").cursor.start == MARCH
+
+
+def test_a_start_date_that_came_later_has_left_nothing_out(run: Callable[..., Run]) -> None:
+    assert dated(run, MARCH, STATE_OF_0_1_0).emitted()[-1] == STATE_OF_0_1_0
+
+
+def test_of_several_start_dates_the_latest_with_which_a_project_was_begun_is_kept(run: Callable[..., Run]) -> None:
+    known = {"states": STATE_OF_0_1_0["states"][:1], "start_date": FEBRUARY}
+    assert dated(run, MARCH, known).cursor.start == MARCH, "a project is new"
+    assert dated(run, MARCH, {**STATE_OF_0_1_0, "start_date": FEBRUARY}).cursor.start == FEBRUARY
+    assert dated(run, FEBRUARY, {**STATE_OF_0_1_0, "start_date": MARCH}).cursor.start == MARCH
+
+
+def test_a_stream_of_the_space_may_meet_a_new_project_in_any_sync(run: Callable[..., Run]) -> None:
+    sync = dated(run, MARCH, STATE_OF_A_WHOLE_SPACE_0_1_0, kind=ActivitiesPosition, by="space")
+    assert sync.cursor.start == MARCH
+
+
+@pytest.mark.parametrize("start", [FEBRUARY, None])
+def test_what_an_earlier_start_date_has_left_out_is_said(
+    run: Callable[..., Run], space: Space, caplog: pytest.LogCaptureFixture, start: str | None
+) -> None:
+    sync = dated(run, start, {**STATE_OF_0_1_0, "start_date": MARCH})
+    left_out_of(space).report()
+    assert caplog.messages == [
+        f"What had not changed since the former Start Date, {MARCH}, may be missing in: issues. "
+        "Refresh these streams to read it (backlog-sync: --full-refresh)."
+    ]
+    assert sync.emitted()[-1] == {**STATE_OF_0_1_0, "start_date": MARCH}, "it is said until the stream is refreshed"
+
+
+@pytest.mark.parametrize("saved", [FEBRUARY, "", "soon", 5, None, {}])
+def test_nothing_is_said_where_no_later_start_date_was(
+    run: Callable[..., Run], space: Space, caplog: pytest.LogCaptureFixture, saved: Any
+) -> None:
+    dated(run, MARCH, {**STATE_OF_0_1_0, "start_date": saved})
+    left_out_of(space).report()
+    assert caplog.messages == []
+
+
 def test_each_project_is_a_slice_that_carries_the_project(run: Callable[..., Run]) -> None:
     slices = run().slices()
     assert [one.partition for one in slices] == [{"projectId": 1}, {"projectId": 2}]

@@ -21,6 +21,7 @@ from source_backlog.changes.projects import selected_projects
 from source_backlog.changes.siblings import Team, siblings_of, teams
 from source_backlog.left_out import LeftOut, left_out_of
 from source_backlog.space import Space
+from source_backlog.values import as_instant
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
@@ -37,7 +38,8 @@ class Checkpoints(PartitionRouter, Cursor):
     Here the retriever says how far it has come (`advance`), whatever it has emitted, a new partition starts from
     the beginning, and a checkpoint follows each partition, or some that end within a moment (`_emit`). The state has
     the CDK's own shape:
-    `{"states": [{"partition": {"projectId": 1}, "cursor": {"updated": "2026-01-31T09:00:00Z", "activity": 7}}]}`.
+    `{"states": [{"partition": {"projectId": 1}, "cursor": {"updated": "2026-01-31T09:00:00Z", "activity": 7}}]}`,
+    and, where a start date has left something out, beside it the latest one: `"start_date": "2026-01-01T00:00:00Z"`.
 
     With `by: space` there is one partition, `{}`. With `feature` (a flag of the project, such as `useWiki`)
     projects that have it switched off are left out. Without `cursor_field` it only partitions.
@@ -62,6 +64,9 @@ class Checkpoints(PartitionRouter, Cursor):
         self.retriever: Any = None
         # Whether the feed names what changes in the stream's objects: see `quiet`.
         self.named = False
+        # Whether a start date leaves something of the stream out.
+        self.dated = False
+        self._start: str | None = None
         self._positions: dict[Any, Position] = {}
         self._began: dict[Any, Position] = {}
         self._pending: dict[Any, Position] = {}
@@ -97,6 +102,11 @@ class Checkpoints(PartitionRouter, Cursor):
 
         return self.api_budget.once(f"teams of {self.group} in {key}", find)[self.name]
 
+    @property
+    def start(self) -> str | None:
+        """The latest start date with which a partition was begun, whatever it is now: what was older may be missing."""
+        return self._start
+
     def partitions(self) -> list[Any]:
         """The keys of the partitions whose position is known."""
         return list(self._positions)
@@ -117,6 +127,7 @@ class Checkpoints(PartitionRouter, Cursor):
     def stream_slices(self) -> Iterable[StreamSlice]:
         """One slice per selected project, with the project itself under `extra_fields`."""
         if self.by == "space":
+            self._note_start({})
             yield StreamSlice(partition={}, cursor_slice={})
             return
         projects = selected_projects(self.requester, self.config, self.api_budget)
@@ -127,6 +138,7 @@ class Checkpoints(PartitionRouter, Cursor):
             if self.feature and project.get(self.feature) is False:
                 continue
             partition = {"projectId": project["id"]}
+            self._note_start(partition)
             team = self.team(partition)
             # The CDK asks for the partitions of a stream when those of its group that it began with before are done.
             team.leader = team.leader or self
@@ -165,6 +177,7 @@ class Checkpoints(PartitionRouter, Cursor):
                 left_out.collect(before, str(entry)[:200], "")
         self._began = dict(self._positions)
         left_out.report()
+        self._take_up_start(saved.get("start_date"))
 
     def _parts_of(self, entry: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         partition, position = (entry.get(name) if isinstance(entry, dict) else None for name in ("partition", "cursor"))
@@ -179,7 +192,7 @@ class Checkpoints(PartitionRouter, Cursor):
     def state(self) -> dict[str, Any]:
         """The positions of all partitions, in the shape of the CDK's per-partition state."""
         states = [{"partition": dict(key), "cursor": position.saved()} for key, position in self._positions.items()]
-        return {"states": states}
+        return {"states": states, **({"start_date": self._start} if self._start else {})}
 
     def observe(self, record: Record) -> None:
         """Records do not move the position: the retriever does."""
@@ -218,6 +231,21 @@ class Checkpoints(PartitionRouter, Cursor):
             state_manager.update_state_for_stream(self.name, None, copy.deepcopy(self.state))
             message = state_manager.create_state_message(self.name, None)
         messages.emit_message(message)
+
+    def _take_up_start(self, saved: Any) -> None:
+        self._start = saved if isinstance(saved, str) and as_instant(saved) == saved else None
+        if self._start and self._start > (as_instant(self.config.get("start_date")) or ""):
+            left_out_of(self.api_budget).collect(
+                f"What had not changed since the former Start Date, {self._start}, may be missing in: ",
+                self.name,
+                ". Refresh these streams to read it (backlog-sync: --full-refresh).",
+            )
+
+    def _note_start(self, partition: Mapping[str, Any]) -> None:
+        start = as_instant(self.config.get("start_date"))
+        # What is not read by project may meet a project for the first time in any sync.
+        if self.dated and start and (self.by == "space" or _key(partition) not in self._positions):
+            self._start = max(self._start or "", start)
 
     def _report_gone(self, visible: set[Any]) -> None:
         known = {project for key in self._positions if (project := dict(key).get("projectId")) is not None}

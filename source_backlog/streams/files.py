@@ -159,7 +159,7 @@ class FileRetriever(ObjectRetriever):
 
     def listed(self, finder: Finder) -> Iterator[tuple[Row, bool]]:
         """The metadata rows of the changed objects, each with whether its object may not have been read before."""
-        doubts = DOUBTS[self.doubts](finder)
+        doubts = DOUBTS[self.doubts](finder, self.partition_router.start)
         for owner, objects in found(self.backlog, finder, self.reader):
             doubtful = doubts.about(owner)
             for each in objects:
@@ -284,13 +284,14 @@ class FileRetriever(ObjectRetriever):
 class Doubts:
     """Which objects may not have been read before, so that old files of theirs were never fetched: none.
 
-    Made before the walk of `finder` begins; may put into its position what the next sync has to know.
+    Made before the walk of `finder` begins; may put into its position what the next sync has to know. `start` is a
+    start date of earlier syncs, which may have been taken away since.
     """
 
-    def __init__(self, finder: Finder) -> None:
+    def __init__(self, finder: Finder, start: str | None) -> None:
         self.finder = finder
         self.walk: Walk[FilesPosition] = finder.walk
-        self.start = finder.backlog.start
+        self.start = max(start or "", finder.backlog.start or "")
 
     def about(self, owner: Row) -> bool:
         """Whether the object may not have been read before; asked when it was found."""
@@ -298,7 +299,7 @@ class Doubts:
 
     def is_older_than_start(self, owner: Row) -> bool:
         """Whether earlier syncs may have left out an object because it had not changed since the start date."""
-        return self.start is not None and (as_instant(owner.get("created")) or "") < self.start
+        return (as_instant(owner.get("created")) or "") < self.start
 
 
 class IssueDoubts(Doubts):
@@ -307,8 +308,8 @@ class IssueDoubts(Doubts):
     An issue with a number up to the highest one of the last sync has been in the project before.
     """
 
-    def __init__(self, finder: Finder) -> None:
-        super().__init__(finder)
+    def __init__(self, finder: Finder, start: str | None) -> None:
+        super().__init__(finder, start)
         head_of(finder.backlog)
         touched = finder.touched()
         number = self.walk.before.number
@@ -340,8 +341,8 @@ class DocumentDoubts(Doubts):
     Where the tree does not show what is in the trash, any document may have been there.
     """
 
-    def __init__(self, finder: Finder) -> None:
-        super().__init__(finder)
+    def __init__(self, finder: Finder, start: str | None) -> None:
+        super().__init__(finder, start)
         head_of(finder.backlog)
         touched = finder.touched()
         trashed = touched_ids(finder.backlog, finder.project_id, self.walk, DOCUMENT_DELETED)

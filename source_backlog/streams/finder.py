@@ -25,12 +25,13 @@ class Finder(ABC):
 
     `path` is where an object is asked for. `named_by` are the types of the activities that say that an object has
     changed, `deleted_by` those that say that one was deleted; `walk` is how far the read has come, of the class
-    `walks`.
+    `walks`. `dated` says whether the start date leaves objects out.
     """
 
     path: ClassVar[str]
     named_by: ClassVar[frozenset[int]] = frozenset()
     deleted_by: ClassVar[frozenset[int]] = frozenset()
+    dated: ClassVar[bool] = True
     walks: ClassVar[type[Walk[Any]]] = Walk
 
     def __init__(self, backlog: Backlog, project: Row, walk: Walk[Any]) -> None:

@@ -113,6 +113,7 @@ class ObjectRetriever(BacklogRetriever):
         self.partition_router.retriever = self
         self.partition_router.group = self.group
         self.partition_router.named = bool(FINDERS[self.finder].named_by)
+        self.partition_router.dated = FINDERS[self.finder].dated
 
     @property
     def group(self) -> str:

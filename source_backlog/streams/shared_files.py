@@ -21,6 +21,8 @@ class SharedFiles(Finder):
     wait are on a stack, so the depth has no limit.
     """
 
+    dated = False
+
     def changed(self) -> Iterator[Row]:
         """The entries of the tree, a directory before what is in it.
 

@@ -31,6 +31,8 @@ COMPARED_ROWS = 20_000
 COMING_AGAIN = frozenset(["document_comments"])
 # dlt keeps the state of each load, and reads the latest.
 STATES_KEPT = 10
+# So many are named, where a table has got new ones.
+MOST_COLUMNS = 5
 # dlt's name for what is loaded here; the state is found by it.
 NAME = "backlog"
 SETTINGS = {
@@ -80,6 +82,14 @@ class Warehouse:
         made = [name for name in names if name in schema.tables]
         with self.asking():
             return {name for name in made if self._query("SELECT 1 FROM {} WHERE 1 = 0", name) is None}
+
+    def new_columns(self, table: Table) -> list[str]:
+        """The columns that a table of an earlier run does not have yet."""
+        schema = self._pipeline.schemas.get(NAME)
+        if schema is None or table.name not in schema.tables:
+            return []
+        known = schema.tables[table.name]["columns"]
+        return [name for name in table.kinds if name not in known]
 
     def write(
         self,
@@ -231,6 +241,13 @@ class Sync:
         known = (
             {} if self._afresh else {name: saved[name] for name in self._tables.keys() - self._lost if name in saved}
         )
+        for name in sorted(known):
+            if new := self._warehouse.new_columns(self._tables[name]):
+                more = f" and {len(new) - MOST_COLUMNS} more" if len(new) > MOST_COLUMNS else ""
+                self._progress.worth_knowing(
+                    f"New columns of {name}: {', '.join(new[:MOST_COLUMNS])}{more}. Rows that are not read again have "
+                    f"no value in them; --full-refresh --streams {name} reads them all."
+                )
         reading = Reading(self._connector, list(self._tables.values()), known, folder, self._heard)
         for batch in reading.batches(CHECKPOINT_SECONDS):
             self._load(batch, identity)

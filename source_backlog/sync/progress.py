@@ -61,7 +61,7 @@ class Progress:
         self._phase = text
         self._selected = list(streams) or self._selected
         if not self._live:
-            self._line(f"{text[0].upper()}{text[1:]}" + (f" {len(self._selected)} streams" if streams else ""))
+            self._line(f"{text[0].upper()}{text[1:]}" + (f" {_streams(len(self._selected))}" if streams else ""))
 
     def record(self, stream: str) -> None:
         """A row of `stream` has arrived."""
@@ -80,14 +80,18 @@ class Progress:
         """Say something about this run."""
         self._line(message)
 
+    def worth_knowing(self, message: str) -> None:
+        """Say something now and, once more, at the end."""
+        if message not in self._warnings:
+            self._warnings[message] = None
+            self._line(message)
+
     def log(self, level: str, message: str) -> None:
         """A log line of the connector: warnings are shown and kept, the wait for a rate limit is shown."""
         if message.startswith("Requests of this sync: "):
             self._requests = message.removeprefix("Requests of this sync: ")
         elif level.startswith("WARN"):
-            if message not in self._warnings:
-                self._warnings[message] = None
-                self._line(message)
+            self.worth_knowing(message)
         elif message.startswith(("Waiting ", "The key belongs to ")):
             self._line(message)
 
@@ -103,7 +107,7 @@ class Progress:
         read, same = self._read.total(), self._unchanged.total()
         lines += [
             "",
-            f"{read:,} rows of {len(in_table)} streams read, {read - same:,} new or changed, in {self._elapsed()}.",
+            f"{read:,} rows of {_streams(len(in_table))} read, {read - same:,} new or changed, in {self._elapsed()}.",
         ]
         if self._requests:
             lines.append(f"Requests: {self._requests}")
@@ -137,7 +141,7 @@ class Progress:
     def _status(self) -> str:
         text = self._phase
         if self._read:
-            text += f": {self._read.total():,} rows, {len(self._finished)} of {len(self._selected)} streams read"
+            text += f": {self._read.total():,} rows, {len(self._finished)} of {_streams(len(self._selected))} read"
             if self._latest and len(self._finished) < len(self._selected):
                 text += f", now {self._latest}"
         return text
@@ -157,6 +161,10 @@ class Progress:
     def _elapsed(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def _streams(number: int) -> str:
+    return f"{number} stream" if number == 1 else f"{number} streams"
 
 
 def _print(text: str, stream: TextIO, end: str = "\n") -> None:
