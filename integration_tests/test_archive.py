@@ -133,7 +133,7 @@ def test_what_was_written_is_counted(archive: Archive) -> None:
 
 
 def test_without_tables_of_a_sync_there_is_no_archive(tmp_path: Path) -> None:
-    with duckdb.connect() as connection, pytest.raises(ArchiveError, match="run a sync first"):
+    with duckdb.connect() as connection, pytest.raises(ArchiveError, match="sync the stream projects first"):
         write(lambda query: connection.execute(query).fetchall(), tmp_path / "archive")
     assert not (tmp_path / "archive").exists()
 

@@ -568,6 +568,25 @@ def test_what_no_option_takes_is_not_repeated(
     assert not re.search("ss@h|secret", shown)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--report", "page", "--archive", "pages"], "argument --archive: not allowed with argument --report"),
+        (["--verify", "--check"], "argument --check: not allowed with argument --verify"),
+        (["--json", "report.json"], "--json and --seed go with --verify"),
+        (["--check", "--seed", "7"], "--json and --seed go with --verify"),
+        *((["--full-refresh", *mode], "--full-refresh goes with a sync") for mode in (["--verify"], ["--report", "r"])),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--to", "duckdb:///backlog.duckdb"])
+    assert ended.value.code == USAGE
+    assert capsys.readouterr().err.endswith(f"backlog-sync: error: {said}\n")
+
+
 def test_an_archive_is_made_of_tables_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "archive"
     for to in (f"file://{tmp_path}", "bigquery"):

@@ -84,7 +84,7 @@ def write(
     """
     tables = Tables(ask, schema)
     if not tables.has("projects"):
-        raise ArchiveError(f"There is no table projects in the schema {schema}: run a sync first.")
+        raise ArchiveError(f"There is no table projects in the schema {schema}: sync the stream projects first.")
     found = Files(files, folder)
     site = Site(tables, Folder(folder), found)
     projects = projects_of(tables)

@@ -214,6 +214,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         named = ", ".join(each.split("=")[0] for each in unknown if each.startswith("--"))
         what = f"there is no option {named}" if named else "an argument belongs to no option"
         parser.error(f"{what}; what holds blanks is put into quotes")
+    if not options.verify and (options.json is not None or options.seed is not None):
+        parser.error("--json and --seed go with --verify")
+    if options.full_refresh and (options.verify or options.report or options.archive):
+        parser.error("--full-refresh goes with a sync")
     return options
 
 
@@ -233,26 +237,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     selection.add_argument("--all-streams", action="store_true", help="read all streams except the contents of files")
     parser.add_argument("--full-refresh", action="store_true", help="read everything again, from the beginning")
-    parser.add_argument("--check", action="store_true", help="only try the key and the destination")
-    parser.add_argument(
+    # Each instead of a sync.
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--check", action="store_true", help="only try the key and the destination")
+    modes.add_argument(
         "--plan",
         action="store_true",
         help="only say how many requests a sync needs, and how long it takes; needs no --to",
     )
-    parser.add_argument(
+    modes.add_argument(
         "--report",
         type=path_of,
         metavar="DIR",
         help="only make a page of what --to holds (DuckDB, PostgreSQL): DIR/index.html; reads nothing from Backlog",
     )
-    parser.add_argument(
+    modes.add_argument(
         "--archive",
         type=path_of,
         metavar="DIR",
         help="instead of a sync, write the tables of --to as pages that open in a browser; asks nothing of Backlog",
     )
+    modes.add_argument(
+        "--verify", action="store_true", help="read nothing: compare tables (and --files) with Backlog, and report"
+    )
     add_options(parser)
-    parser.add_argument("--list-streams", action="store_true", help="print the names of the streams")
+    modes.add_argument("--list-streams", action="store_true", help="print the names of the streams")
     parser.add_argument(
         "--version", action="version", version=f"backlog-sync {metadata.version('airbyte-source-backlog')}"
     )

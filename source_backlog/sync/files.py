@@ -39,7 +39,7 @@ MOST_NAMES = 5
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--files` and `--repair`, and `--verify` with what belongs to it."""
+    """Add `--files` and `--repair`, and what belongs to `--verify`."""
     parser.add_argument(
         "--files",
         metavar="DIR",
@@ -48,9 +48,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--repair", action="store_true", help="with --files: fetch files again that are no longer in the folder"
-    )
-    parser.add_argument(
-        "--verify", action="store_true", help="read nothing: compare tables (and --files) with Backlog, and report"
     )
     parser.add_argument(
         "--json", type=path_of, metavar="FILE", help="with --verify: the report as JSON; - for the output"

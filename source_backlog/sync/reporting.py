@@ -52,7 +52,7 @@ def report(destination: Destination, folder: Path, progress: Progress) -> Path:
         missing = [name for name in TABLES if name not in known]
         if TABLES[0] in missing:
             raise SyncError(
-                f"There is no table {TABLES[0]} in {destination.shown}. Read the space into it first.", USAGE
+                f"There is no table {TABLES[0]} in {destination.shown}: sync the stream {TABLES[0]} first.", USAGE
             )
         if missing:
             progress.note(f"There is no table {', '.join(missing)}: what the page would show of it is missing.")
