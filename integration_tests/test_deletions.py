@@ -211,15 +211,32 @@ def test_one_row_per_deleted_object_and_none_for_a_merged_pull_request(scenario:
     assert set(ENTITIES) - set(found) in (set(), set(OF_DOCUMENTS))
 
 
-def test_a_comment_that_no_activity_names_is_a_warning_with_document_and_remedy(scenario: Scenario) -> None:
+def test_a_comment_that_no_activity_names_is_a_warning_with_the_document(scenario: Scenario) -> None:
     unnamed = set(ENTITIES) - set(scenario.expected)
-    expected = [
-        f"Backlog does not say which comments of these documents were deleted: {scenario.document}. All of their "
-        "comments are read again in this sync: rows of theirs in document_comments that do not come again are gone."
-    ]
+    expected = [f"Backlog does not say which comments of these documents were deleted: {scenario.document}."]
     given = [text for text in scenario.syncs[1].warnings() if "does not say which" in text]
     assert given == (expected if unnamed else []), "one line for the comment and for the reply"
     assert not scenario.syncs[2].warnings()
+
+
+def test_where_comments_were_read_before_the_warning_tells_the_remedy() -> None:
+    with Emulator(seed=21, projects=1, issues=2, quirks={"document_comment_deletion_ids": False}) as emulator:
+        space = emulator.space
+        document = space.create_document(next(iter(space.projects.values())), "残す文書", "本文")
+        comments = [space.comment_document(document, text) for text in ("消す", "次に消す", "残す")]
+        unnamed = f"Backlog does not say which comments of these documents were deleted: {document.id}."
+        remedy = (
+            " All of their comments are read again in this sync: rows of theirs in document_comments that do not come "
+            "again are gone."
+        )
+        streams, state = ["deletions", "document_comments"], None
+        for comment, said in zip(comments, (unnamed, unnamed + remedy), strict=False):
+            space.advance(3600)
+            space.delete_document_comment(comment)
+            result = sync(emulator, streams, state)
+            state = result.state
+            assert [text for text in result.warnings() if document.id in text] == [said]
+        assert {row["id"] for row in result.rows["document_comments"]} == {comments[-1].id}
 
 
 def test_nothing_comes_twice(scenario: Scenario) -> None:

@@ -86,6 +86,8 @@ class DeletionRetriever(BacklogRetriever):
         comparison = Comparison(self.backlog, place.before.known or {})
         # Of its own: it is said before the position passes over it.
         unnamed = LeftOut()
+        # Only what an earlier sync has brought can be told from what comes again.
+        read_again = place.before.activity is not None and "document_comments" in self.api_budget.selected
 
         def save() -> None:
             unnamed.report()
@@ -97,7 +99,7 @@ class DeletionRetriever(BacklogRetriever):
             entity = DELETED_BY_TYPE.get(activity.get("type") or 0)
             if not entity or (entity == "pull_request" and not pull_requests.was_deleted(activity)):
                 continue
-            note_unnamed(entity, activity, unnamed)
+            note_unnamed(entity, activity, unnamed, read_again)
             for row in deletions(entity, activity):
                 comparison.forget(row)
                 if not start or (as_instant(row["deletedAt"]) or start) >= start:
@@ -345,8 +347,8 @@ def named(entity: str, content: Row, project: Row) -> Iterator[tuple[Any, str | 
         yield content.get("id"), None, content.get("name") or content.get("title")
 
 
-def note_unnamed(entity: str, activity: Mapping[str, Any], left_out: LeftOut) -> None:
-    """Note an activity that deletes something and does not say what."""
+def note_unnamed(entity: str, activity: Mapping[str, Any], left_out: LeftOut, read_again: bool) -> None:
+    """Note an activity that deletes something and does not say what; `read_again`: the comments of its document are."""
     content, project = activity.get("content") or {}, activity.get("project") or {}
     if all(identifier is not None for identifier, *_ in named(entity, content, project)):
         return
@@ -359,7 +361,9 @@ def note_unnamed(entity: str, activity: Mapping[str, Any], left_out: LeftOut) ->
             "Backlog does not say which comments of these documents were deleted: ",
             f"documents/{document}",
             ". All of their comments are read again in this sync: rows of theirs in document_comments that do not come "
-            "again are gone.",
+            "again are gone."
+            if read_again
+            else ".",
         )
 
 
