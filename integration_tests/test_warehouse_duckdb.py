@@ -236,6 +236,35 @@ def test_a_table_that_was_emptied_is_filled_again(file: Path, emulator: Emulator
     assert {row["id"] for row in rows_of(file)("users")} == {row["id"] for row in emulator.truth("users")}
 
 
+def test_a_project_that_is_gone_does_not_keep_the_others_from_being_read(file: Path, tmp_path: Path) -> None:
+    with Emulator(seed=6, projects=2, issues=20) as emulator:
+        space = emulator.space
+        kept, gone = list(space.projects.values())[:2]
+        command = Command(emulator, tmp_path, f"duckdb:///{file}", streams=["issues", "statuses"])
+
+        def run(projects: list[str], *arguments: str, status: int = 2) -> str:
+            command.config.write_text(json.dumps(emulator.config(projects=projects)), encoding="utf-8")
+            return command.run(*arguments, status=status)[1].splitlines()[-1]
+
+        said = f"The option Projects names what the key cannot see: {gone.key}. "
+        assert "cannot see: NONE" in run([kept.key, "NONE"]), "a slip"
+        assert not file.exists()
+        run([f" {kept.key.lower()}", gone.key], status=0)
+        rows, issue = len(rows_of(file)("issues")), space.create_issue(kept, "次の課題")
+        space.delete_project(gone)
+        emulator.clear_requests()
+        for arguments in (["--full-refresh"], ["--check"], ["--verify"]):
+            assert said in run([kept.key, gone.key], *arguments)
+        assert "cannot see: NONE" in run([kept.key, "NONE"]), "a slip in a config that was right"
+        assert not [request for request in emulator.requests if request.path.endswith("/issues")]
+        for _ in range(2):
+            last = run([kept.key, gone.key])
+            assert said in last and last.endswith("The others were read.")
+        assert issue.id in {row["id"] for row in rows_of(file)("issues")}
+        assert len(rows_of(file)("issues")) == rows + 1
+        assert run([kept.key], status=0) != last
+
+
 def test_columns_that_come_later_and_a_start_date_that_is_taken_away_are_said(
     file: Path, emulator: Emulator, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.oauth import TokenStore, keep_tokens_in
 from source_backlog.changes.backlog import Backlog
+from source_backlog.changes.projects import Missing
 from source_backlog.config import mask_secrets
 from source_backlog.plan import lines
 from source_backlog.source import SourceBacklog
@@ -144,10 +145,15 @@ class Connector:
         mask_secrets(config)
 
     def introduce(self) -> Mapping[str, Any]:
-        """The row of the stream `space`, if the key, the projects and the address are right."""
+        """The row of the stream `space`, if the key and the address are right, and some project can be seen."""
         with self._heard(), self._failing():
-            return self._source.introduce()
+            return self._source.introduce(lenient=True)
         return {}
+
+    @property
+    def missing(self) -> Missing | None:
+        """The entries of the option Projects that name nothing; known after `introduce`."""
+        return self._source.missing
 
     def plan(self, names: Collection[str], also: int = 0) -> list[str]:
         """What of the named streams the user cannot read, and what `introduce` and a sync of them will cost.

@@ -34,7 +34,7 @@ from source_backlog.api.limits import limits_of
 from source_backlog.api.responses import responses_of
 from source_backlog.changes.backlog import Backlog
 from source_backlog.changes.checkpoints import Checkpoints
-from source_backlog.changes.projects import MISSING, seen_and_selected
+from source_backlog.changes.projects import MISSING, Missing, seen_and_selected
 from source_backlog.changes.siblings import siblings_of, walking_together
 from source_backlog.changes.zone import zone_of
 from source_backlog.columns import DateColumns, date_columns
@@ -295,16 +295,23 @@ class SourceBacklog(YamlDeclarativeSource):
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
         return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
-    def introduce(self) -> Mapping[str, Any]:
+    def introduce(self, lenient: bool = False) -> Mapping[str, Any]:
         """Log whose key it is and what it can see; returns the space.
 
-        Raises `AirbyteTracedException` when it can see nothing, or cannot be asked.
+        Raises `AirbyteTracedException` when it can see nothing, or cannot be asked, or, unless `lenient`, when an entry
+        of the option Projects names nothing that it can see: see `missing`.
         """
         self._checking, self._only = True, ("myself", "space", "projects")
         try:
-            return self._introduction()
+            return self._introduction(lenient)
         finally:
             self._checking, self._only = False, None
+
+    @property
+    def missing(self) -> Missing | None:
+        """The entries of the option Projects that name nothing; known after `introduce`."""
+        found: Missing | None = self.space.memory.get(MISSING)
+        return found
 
     def backlog(self) -> Backlog:
         """Backlog, to be asked outside of a sync."""
@@ -315,7 +322,7 @@ class SourceBacklog(YamlDeclarativeSource):
             self._only = None
         return Backlog(self.config, self.space.requester, self.space, "projects")
 
-    def _introduction(self) -> Mapping[str, Any]:
+    def _introduction(self, lenient: bool) -> Mapping[str, Any]:
         streams = {stream.name: stream for stream in self.streams(self.config)}
 
         def rows(name: str) -> list[Mapping[str, Any]]:
@@ -329,8 +336,8 @@ class SourceBacklog(YamlDeclarativeSource):
                 failure_type=FailureType.config_error,
             )
         rows("projects")
-        if MISSING in self.space.memory:
-            raise AirbyteTracedException(message=self.space.memory[MISSING], failure_type=FailureType.config_error)
+        if self.missing and not lenient:
+            raise AirbyteTracedException(message=self.missing.sentence, failure_type=FailureType.config_error)
         role = me.get("roleType") if isinstance(me.get("roleType"), int) else 0
         LOGGER.info(
             f"The key belongs to {me.get('name')} (role {ROLES.get(role or 0, role)}) in the space "

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from airbyte_cdk.models import FailureType
@@ -17,8 +18,16 @@ from source_backlog.values import Row
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
 
-# Where `check` finds the sentence about entries of the option `projects` that name nothing.
+# Where the entries of the option `projects` that name nothing are kept, for `check`.
 MISSING = "missing projects"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Entries of the option `projects` that name nothing which is visible, and the sentence about them."""
+
+    entries: tuple[str, ...]
+    sentence: str
 
 
 def matches(project: Mapping[str, Any], wanted: Iterable[str]) -> bool:
@@ -52,7 +61,7 @@ def selected_projects(requester: BacklogRequester, config: Mapping[str, Any], sp
                 message=nothing_matches(missing, visible), failure_type=FailureType.config_error
             )
         if missing:
-            space.memory[MISSING] = nothing_matches(missing, visible)
+            space.memory[MISSING] = Missing(tuple(missing), nothing_matches(missing, visible))
             # At once: it is most often a slip, and a first load may take hours.
             LOGGER.warning(nothing_matches(missing, visible))
         return chosen

@@ -342,6 +342,10 @@ def sync(
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
         folder = Path(temporary)
         warehouse, identity = opened(connector, destination, connection, folder, progress)
+        missing, entries = connector.missing, _entries(config.get("projects"))
+        known = set() if checking or afresh else _entries(warehouse.state.get("projects"))
+        if missing and not known.issuperset(_entries(missing.entries)):
+            raise SyncError(missing.sentence, USAGE)
         if checking:
             return
         if warehouse.is_of_an_older_version():
@@ -355,9 +359,12 @@ def sync(
             files.prepare(warehouse, tables, progress)
         progress.phase("reading", names)
         run = Sync(connector, warehouse, tables, progress, afresh)
-        run.run(folder, identity)
+        run.run(folder, {**identity, "projects": sorted(entries)})
         warehouse.clear(names)
         progress.summary(warehouse.counts(names))
+        if missing:
+            # One that was synced before, and is gone or out of sight: the others go on.
+            run.failures.append(Failure(None, f"{missing.sentence} The others were read.", True))
         raise_for(run.failures)
 
 
@@ -375,6 +382,11 @@ def opened(
     identity = {"space": {"key": space["spaceKey"], "domain": connector.config["domain"]}}
     _same_space(warehouse.state.get("space"), identity["space"])
     return warehouse, identity
+
+
+def _entries(projects: Any) -> set[str]:
+    """The entries of the option Projects, to be compared."""
+    return {str(entry).strip().upper() for entry in projects or ()}
 
 
 def _saving(state: Mapping[str, Any]) -> Iterator[Any]:

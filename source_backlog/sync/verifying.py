@@ -263,6 +263,8 @@ def verify(
     connector = Connector(config, config_path, progress.log)
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
         warehouse, identity = opened(connector, destination, connection, Path(temporary), progress)
+        if connector.missing:
+            raise SyncError(connector.missing.sentence, USAGE)
         progress.phase("verifying")
         names = [*COMPARABLE, "issue_comments", COVERAGE, DELETIONS, *(PATHS if files else ())]
         held = warehouse.counts(names)
