@@ -1,8 +1,8 @@
 """The saved state is a format: what a version wrote, later ones must read; what nobody wrote must lose nothing.
 
 `states/` has the state of each incremental stream, written by hand as 0.1.0 writes it; the files named `again` are of
-0.1.1 and, for streams that are newer, of 0.2.0, and so are those named `names` and `looked`. A change of the format
-needs new files beside them, not other contents.
+0.1.1 and, for streams that are newer, of 0.2.0, and so are those named `names`, `looked` and `started`. A change of the
+format needs new files beside them, not other contents.
 """
 
 from __future__ import annotations
