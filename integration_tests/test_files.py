@@ -9,7 +9,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -223,13 +224,20 @@ def test_the_old_files_of_an_issue_that_is_moved_here_are_fetched() -> None:
         assert not downloads(third)
 
 
-def test_the_old_files_of_an_issue_that_was_left_out_by_the_start_date_are_fetched_once() -> None:
+@contextmanager
+def left_out_by_a_start_date() -> Iterator[tuple[Emulator, Any, Any, str]]:
+    """A space, an issue of its one project, the old file of the issue, and a start date behind both, which is now."""
     with Emulator(seed=77, projects=1, archived_projects=0, foreign_projects=0, issues=40) as emulator:
         space, (project,) = emulator.space, emulator.space.projects.values()
         issue = project.issues[0]
         old = space.attach_file(issue, "古い図.png", 7)
         space.advance(30 * 86_400)
-        start = datetime.fromtimestamp(space.clock, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield emulator, issue, old, datetime.fromtimestamp(space.clock, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_the_old_files_of_an_issue_that_was_left_out_by_the_start_date_are_fetched_once() -> None:
+    with left_out_by_a_start_date() as (emulator, issue, old, start):
+        space = emulator.space
         second, third = two_syncs(
             emulator, STREAM[0], lambda: space.update_issue(issue, summary="まだ要る"), start_date=start
         )
@@ -238,14 +246,10 @@ def test_the_old_files_of_an_issue_that_was_left_out_by_the_start_date_are_fetch
 
 
 def test_the_old_files_of_an_issue_are_fetched_when_the_start_date_is_taken_away() -> None:
-    with Emulator(seed=77, projects=1, archived_projects=0, foreign_projects=0, issues=40) as emulator:
-        space, (project,) = emulator.space, emulator.space.projects.values()
-        issue = project.issues[0]
-        old = space.attach_file(issue, "古い図.png", 7)
-        space.advance(30 * 86_400)
-        start = datetime.fromtimestamp(space.clock, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with left_out_by_a_start_date() as (emulator, issue, old, start):
+        space = emulator.space
         space.advance(86_400)
-        space.attach_file(project.issues[-1], "新しい図.png", 5)
+        space.attach_file(issue.project.issues[-1], "新しい図.png", 5)
         first = sync(emulator, FILE_STREAMS, start_date=start)
         assert old.id not in fetched(first)
         space.advance(86_400)

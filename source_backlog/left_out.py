@@ -92,11 +92,11 @@ def subject_of(path: str, project: str | None) -> str:
     return found[0] if found else f"projects/{project}" if project else ""
 
 
-def listed(names: Iterable[str]) -> str:
-    """The names, or the first of them and the number of the others."""
+def listed(names: Iterable[str], most: int = MOST_NAMES) -> str:
+    """The names, or the first of them, so many at most, and the number of the others."""
     names = list(names)
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 class LeftOut:

@@ -66,7 +66,8 @@ class Checkpoints(PartitionRouter, Cursor):
         self.named = False
         # Whether a start date leaves something of the stream out.
         self.dated = False
-        self._start: str | None = None
+        # The latest one with which a partition was begun, whatever it is now: what was older may be missing.
+        self.start: str | None = None
         self._positions: dict[Any, Position] = {}
         self._began: dict[Any, Position] = {}
         self._pending: dict[Any, Position] = {}
@@ -101,11 +102,6 @@ class Checkpoints(PartitionRouter, Cursor):
             return teams(siblings_of(self.api_budget.cursors.values(), self), key)
 
         return self.api_budget.once(f"teams of {self.group} in {key}", find)[self.name]
-
-    @property
-    def start(self) -> str | None:
-        """The latest start date with which a partition was begun, whatever it is now: what was older may be missing."""
-        return self._start
 
     def partitions(self) -> list[Any]:
         """The keys of the partitions whose position is known."""
@@ -192,7 +188,7 @@ class Checkpoints(PartitionRouter, Cursor):
     def state(self) -> dict[str, Any]:
         """The positions of all partitions, in the shape of the CDK's per-partition state."""
         states = [{"partition": dict(key), "cursor": position.saved()} for key, position in self._positions.items()]
-        return {"states": states, **({"start_date": self._start} if self._start else {})}
+        return {"states": states, **({"start_date": self.start} if self.start else {})}
 
     def observe(self, record: Record) -> None:
         """Records do not move the position: the retriever does."""
@@ -233,10 +229,10 @@ class Checkpoints(PartitionRouter, Cursor):
         messages.emit_message(message)
 
     def _take_up_start(self, saved: Any) -> None:
-        self._start = saved if isinstance(saved, str) and as_instant(saved) == saved else None
-        if self._start and self._start > (as_instant(self.config.get("start_date")) or ""):
+        self.start = saved if isinstance(saved, str) and as_instant(saved) == saved else None
+        if self.start and self.start > (as_instant(self.config.get("start_date")) or ""):
             left_out_of(self.api_budget).collect(
-                f"What had not changed since the former Start Date, {self._start}, may be missing in: ",
+                f"What had not changed since the former Start Date, {self.start}, may be missing in: ",
                 self.name,
                 ". Refresh these streams to read it (backlog-sync: --full-refresh).",
             )
@@ -245,7 +241,7 @@ class Checkpoints(PartitionRouter, Cursor):
         start = as_instant(self.config.get("start_date"))
         # What is not read by project may meet a project for the first time in any sync.
         if self.dated and start and (self.by == "space" or _key(partition) not in self._positions):
-            self._start = max(self._start or "", start)
+            self.start = max(self.start or "", start)
 
     def _report_gone(self, visible: set[Any]) -> None:
         known = {project for key in self._positions if (project := dict(key).get("projectId")) is not None}

@@ -26,14 +26,19 @@ MISSING = "missing projects"
 class Missing:
     """Entries of the option `projects` that name nothing which is visible, and the sentence about them."""
 
-    entries: tuple[str, ...]
+    entries: frozenset[str]
     sentence: str
+
+
+def entries_of(wanted: Iterable[str]) -> frozenset[str]:
+    """Keys and ids of the option `projects`, as they are compared."""
+    return frozenset(str(name).strip().upper() for name in wanted)
 
 
 def matches(project: Mapping[str, Any], wanted: Iterable[str]) -> bool:
     """Whether one of the `wanted` keys or ids names the project."""
     names = {str(project.get("id")), str(project.get("projectKey")).upper()}
-    return any(str(name).strip().upper() in names for name in wanted)
+    return not names.isdisjoint(entries_of(wanted))
 
 
 def selection(projects: list[Row], config: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
@@ -61,7 +66,7 @@ def selected_projects(requester: BacklogRequester, config: Mapping[str, Any], sp
                 message=nothing_matches(missing, visible), failure_type=FailureType.config_error
             )
         if missing:
-            space.memory[MISSING] = Missing(tuple(missing), nothing_matches(missing, visible))
+            space.memory[MISSING] = Missing(entries_of(missing), nothing_matches(missing, visible))
             # At once: it is most often a slip, and a first load may take hours.
             LOGGER.warning(nothing_matches(missing, visible))
         return chosen

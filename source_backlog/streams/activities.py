@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,7 @@ class ActivityRetriever(BacklogRetriever):
     make: str = "activity"
 
     kind = ActivitiesPosition
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__post_init__(parameters)
-        self.partition_router.dated = True
+    dated = True
 
     def rows(self, stream_slice: StreamSlice) -> Iterable[Row]:
         """The rows of the activities that are new to the stream and not older than the start date."""

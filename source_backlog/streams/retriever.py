@@ -36,9 +36,12 @@ class BacklogRetriever(Retriever):
     name: str = ""
 
     kind: ClassVar[type[Position]] = ObjectsPosition
+    # Whether a start date leaves something of the stream out.
+    dated: ClassVar[bool] = False
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         self.partition_router.kind = self.kind
+        self.partition_router.dated = self.dated
         self.backlog = Backlog(self.config, self.requester, self.api_budget, self.name)
 
     def read_records(

@@ -146,10 +146,11 @@ class Files:
         number = sum(len(rows) for rows in vanished.values())
         if not number:
             return
-        names = [row[PATHS[stream]] for stream, rows in vanished.items() for row in rows][:MOST_NAMES]
-        more = f" and {number - len(names)} more" if number > len(names) else ""
-        said = f"{number} {'file is' if number == 1 else 'files are'} no longer in {self.store.shown}: "
-        said += f"{', '.join(names)}{more}."
+        # Not at the start of the command: it brings the CDK along.
+        from source_backlog.left_out import listed
+
+        names = listed((row[PATHS[stream]] for stream, rows in vanished.items() for row in rows), MOST_NAMES)
+        said = f"{number} {'file is' if number == 1 else 'files are'} no longer in {self.store.shown}: {names}."
         if not self.repair:
             progress.note(f"{said} --repair fetches them again.")
             return

@@ -15,8 +15,10 @@ from airbyte_cdk.models import AirbyteMessage
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from source_backlog.changes.projects import entries_of
 from source_backlog.dlt import RAW_ID, Batch, Reading, Spool, Table, completed
 from source_backlog.embedded import Connector, Failure
+from source_backlog.left_out import listed
 from source_backlog.sync.destinations import Destination
 from source_backlog.sync.errors import USAGE, SyncError, explained, raise_for
 from source_backlog.sync.files import Files
@@ -243,10 +245,9 @@ class Sync:
         )
         for name in sorted(known):
             if new := self._warehouse.new_columns(self._tables[name]):
-                more = f" and {len(new) - MOST_COLUMNS} more" if len(new) > MOST_COLUMNS else ""
                 self._progress.worth_knowing(
-                    f"New columns of {name}: {', '.join(new[:MOST_COLUMNS])}{more}. Rows that are not read again have "
-                    f"no value in them; --full-refresh --streams {name} reads them all."
+                    f"New columns of {name}: {listed(new, MOST_COLUMNS)}. Rows that are not read again have no value "
+                    f"in them; --full-refresh --streams {name} reads them all."
                 )
         reading = Reading(self._connector, list(self._tables.values()), known, folder, self._heard)
         for batch in reading.batches(CHECKPOINT_SECONDS):
@@ -342,9 +343,9 @@ def sync(
     with tempfile.TemporaryDirectory(prefix="backlog-sync-") as temporary:
         folder = Path(temporary)
         warehouse, identity = opened(connector, destination, connection, folder, progress)
-        missing, entries = connector.missing, _entries(config.get("projects"))
-        known = set() if checking or afresh else _entries(warehouse.state.get("projects"))
-        if missing and not known.issuperset(_entries(missing.entries)):
+        missing, entries = connector.missing, entries_of(config.get("projects") or [])
+        known = set() if checking or afresh else set(warehouse.state.get("projects", []))
+        if missing and not known.issuperset(missing.entries):
             raise SyncError(missing.sentence, USAGE)
         if checking:
             return
@@ -382,11 +383,6 @@ def opened(
     identity = {"space": {"key": space["spaceKey"], "domain": connector.config["domain"]}}
     _same_space(warehouse.state.get("space"), identity["space"])
     return warehouse, identity
-
-
-def _entries(projects: Any) -> set[str]:
-    """The entries of the option Projects, to be compared."""
-    return {str(entry).strip().upper() for entry in projects or ()}
 
 
 def _saving(state: Mapping[str, Any]) -> Iterator[Any]:
