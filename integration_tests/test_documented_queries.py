@@ -69,7 +69,7 @@ def snapshot(space: Space) -> dict[tuple[str, str], Any]:
     """(issue key, field of the change log) -> its value now, from the emulator's own objects."""
     values: dict[tuple[str, str], Any] = {}
     for issue in space.issues.values():
-        values[issue.key, "status"] = issue.status.name
+        values[issue.key, "status"] = issue.status
         values[issue.key, "assigner"] = issue.assignee.name if issue.assignee else None
         values[issue.key, "milestone"] = names(issue.milestones)
         values[issue.key, "limitDate"] = issue.due_date
@@ -98,6 +98,8 @@ class Past:
         milestones = [space.create_version(project, name) for name in ("1.0", "2.0")]
         # Called like a built-in one.
         confusing = space.create_custom_field(project, "status", 1)
+        review = space.create_status(project, "レビュー")
+        waiting = space.create_status(project, "返答待ち")
         space.advance(3600)
         self.created = space.now
         self.issues = [
@@ -105,25 +107,35 @@ class Past:
             space.create_issue(project, "closed once", assignee="administrator", milestones=[milestones[0]]),
             space.create_issue(project, "reopened", status=2),
             space.create_issue(project, "deleted in the end"),
+            space.create_issue(project, "in statuses that get other names", status=review),
         ]
         self._remember(space)
-        _, once, reopened, deleted = self.issues
+        _, once, reopened, deleted, renamed = self.issues
         space.advance(7200)
         space.update_issue(once, status=2, assignee=None, actual_hours=1.5, by="administrator")
         space.update_issue(reopened, status=CLOSED)
+        space.update_issue(renamed, status=waiting)
+        space.update_status(project, review, name="確認中")
+        space.update_status(project, waiting, name="保留")
         self._remember(space)
         space.advance(86_400)
+        space.update_issue(renamed, status=review)
         space.update_issue(once, status=CLOSED, actual_hours=4, milestones=milestones, by="administrator")
         self.completed = space.now
         space.update_issue(reopened, status=1)
         space.update_issue(once, custom_fields={confusing: "未対応"})
         space.update_issue(reopened, custom_fields={confusing: "完了"})
         space.update_issue(deleted, status=CLOSED)
+        space.update_status(project, CLOSED, name="検収済み")
         self._remember(space)
         space.advance(86_400)
         space.update_issue(reopened, status=CLOSED, due_date="2026-08-15")
         for number, issue in enumerate([*space.issues.values()][:40]):
             space.update_issue(issue, status=1 + number % 4, estimated_hours=number / 4, milestones=())
+        space.update_issue(renamed, status=waiting)
+        self._remember(space)
+        space.advance(60)
+        space.delete_status(project, waiting, CLOSED)
         self._remember(space)
         space.delete_issue(deleted)
         space.advance(60)
@@ -264,7 +276,8 @@ def alive(past: Past, at: dict[tuple[str, str], Any]) -> set[str]:
 def test_the_status_at_a_date_is_that_of_the_space_at_that_date(database: Database, past_and_rows: Any) -> None:
     past, _ = past_and_rows
     for moment, values in past.snapshots:
-        assert at_date(database, "status", moment) == {key: values[key, "status"] for key in alive(past, values)}
+        expected = {key: values[key, "status"].name for key in alive(past, values)}
+        assert at_date(database, "status", moment) == expected, "with the latest name of each"
 
 
 @pytest.mark.parametrize("field", ["assigner", "milestone", "limitDate", "estimatedHours", "actualHours"])
@@ -281,20 +294,22 @@ def test_time_in_status_adds_up_to_the_age_of_the_issue(database: Database, past
     for row in answer(database, "Time in status"):
         hours[row["issue_key"]][row["status_name"]] = row["hours"]
     age = (past.now - past.created).total_seconds() / 3600
-    never, once, reopened, deleted = past.issues
+    never, once, reopened, deleted, renamed = past.issues
     assert hours[never.key] == {"未対応": pytest.approx(age)}
     assert hours[once.key]["未対応"] == pytest.approx((60 + 7200) / 3600)
     assert hours[once.key]["処理中"] == pytest.approx((86_400 + 60) / 3600)
     assert sum(hours[once.key].values()) == pytest.approx(age)
-    assert set(hours[reopened.key]) == {"処理中", "完了", "未対応"}
+    assert set(hours[reopened.key]) == {"処理中", "検収済み", "未対応"}
     assert sum(hours[reopened.key].values()) == pytest.approx(age)
+    assert set(hours[renamed.key]) == {"確認中", "保留", "検収済み"}
+    assert sum(hours[renamed.key].values()) == pytest.approx(age)
     assert deleted.key not in hours
 
 
 def test_the_completion_date_is_when_the_issue_was_closed_last(database: Database, past_and_rows: Any) -> None:
     past, _ = past_and_rows
     found = {row["issue_key"]: row for row in answer(database, "Completion date")}
-    closed = {key for (key, field), value in past.snapshots[-1][1].items() if field == "status" and value == "完了"}
+    closed = {key for (key, field), value in past.snapshots[-1][1].items() if field == "status" and value.id == CLOSED}
     assert set(found) == closed - {past.issues[3].key}
     once = found[past.issues[1].key]
     assert once["completed_at"].replace(tzinfo=UTC) == past.completed
@@ -304,7 +319,7 @@ def test_the_completion_date_is_when_the_issue_was_closed_last(database: Databas
 def test_the_reopen_rate_counts_each_issue_once(database: Database, past_and_rows: Any) -> None:
     past, _ = past_and_rows
     (row,) = (row for row in answer(database, "Reopen rate") if row["project_id"] == past.project.id)
-    assert (row["closed_issues"], row["reopened_issues"], row["reopen_rate"]) == (2, 1, 0.5)
+    assert (row["closed_issues"], row["reopened_issues"], row["reopen_rate"]) == (3, 1, pytest.approx(1 / 3))
 
 
 def test_open_issues_are_counted_at_the_end_of_each_day(database: Database, past_and_rows: Any) -> None:
@@ -312,8 +327,8 @@ def test_open_issues_are_counted_at_the_end_of_each_day(database: Database, past
     rows = answer(database, "Open issues at the end of each day")
     open_at = {row["day"]: row["open_issues"] for row in rows if row["project_id"] == past.project.id}
     # The deleted issue is in none of the figures.
-    assert open_at[past.created.date()] == 2
-    assert open_at[past.completed.date()] == 2
+    assert open_at[past.created.date()] == 3
+    assert open_at[past.completed.date()] == 3
     assert open_at[max(open_at)] == 1
 
 

@@ -98,14 +98,20 @@ def test_the_filter_has_every_project(quarter: tuple[str, Any]) -> None:
     assert len(views(page)) == len(options)
 
 
-def shop(page: str) -> str:
+def view_of(page: str, key: str = "SHOP") -> str:
     options = re.findall(r"<option [^>]*>(.*?)</option>", page)
-    return views(page)[next(n for n, option in enumerate(options) if option.startswith("SHOP "))]
+    return views(page)[next(n for n, option in enumerate(options) if option.startswith(f"{key} "))]
+
+
+def statuses(view: str) -> list[str]:
+    """What the legend of the cumulative flow names."""
+    legend = re.search(r'累積フロー.*?<ul class="legend">(.*?)</ul>', view, re.S).group(1)  # type: ignore[union-attr]
+    return re.findall(r'class="lang-ja">(.*?)<', legend)
 
 
 def test_the_charts_show_the_figures_of_the_models(quarter: tuple[str, Any]) -> None:
     page, connection = quarter
-    view = shop(page)
+    view = view_of(page)
     assert "夏のリリース" in view
     ((closed, reopened),) = connection.execute(
         "SELECT closed_issues, reopened_issues FROM main_report.project_enhanced WHERE project_key = 'SHOP'"
@@ -127,12 +133,33 @@ def test_the_charts_show_the_figures_of_the_models(quarter: tuple[str, Any]) -> 
     for key, number in late[:15]:
         assert re.search(rf"<td>{key}</td>.*?<td class=.number.>{number}</td>", view), key
     # Statuses in the order of the workflow, from what waits to what is done.
-    legend = re.search(r'累積フロー.*?<ul class="legend">(.*?)</ul>', view, re.S).group(1)  # type: ignore[union-attr]
-    assert re.findall(r'class="lang-ja">(.*?)<', legend) == ["未対応", "処理中", "処理済み", "レビュー待ち", "完了"]
+    assert statuses(view) == ["未対応", "処理中", "処理済み", "レビュー待ち", "完了"]
+
+
+def test_a_status_with_another_name_is_the_same_one(tmp_path: Path) -> None:
+    space = generate(seed=7, projects=3, issues=60, showcase=False)
+    first, second, third = [*space.projects.values()][:3]
+    for project in (first, second, third):
+        for issue, status in zip(project.issues, (1, 4), strict=False):
+            space.update_issue(issue, status=status)
+    before, after = (space.create_status(second, name) for name in ("確認待ち", "返答待ち"))
+    waiting, asked, *_ = second.issues
+    space.update_issue(waiting, status=before)
+    space.update_issue(asked, status=after)
+    space.update_status(first, 4, name="検収済み")
+    # Two statuses of one name.
+    space.update_status(second, after, name="確認待ち")
+    space.advance(86_400)
+    page, _ = page_of(tables.of_space(space, STREAMS), tmp_path)
+    assert statuses(view_of(page, first.key))[-1] == "検収済み"
+    assert statuses(view_of(page, second.key)).count("確認待ち") == 2
+    everything = statuses(views(page)[0])
+    assert everything[-1] == "完了" and "検収済み" not in everything, "built-in statuses are one in all projects"
+    assert everything.count("確認待ち") == 1, "custom ones go by their names"
 
 
 def test_months_stand_below_the_days(quarter: tuple[str, Any]) -> None:
-    view = shop(quarter[0])
+    view = view_of(quarter[0])
     burndown = re.search(r'<svg class="wide"[^>]*aria-label="夏のリリース".*?</svg>', view, re.S).group()  # type: ignore[union-attr]
     for text in ("2026年4月", "6月", "Jun", "Jul"):
         assert f">{text}</text>" in burndown
@@ -183,7 +210,7 @@ def test_what_the_syncs_have_read_is_shown_where_a_table_tells(quarter: tuple[st
     )
     write(lambda query: connection.execute(query).fetchall(), tmp_path / "index.html", schema="main_report")
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    everything, view = views(page)[0], shop(page)
+    everything, view = views(page)[0], view_of(page)
     assert "1 of 4 streams were read completely" in everything and "1 of 3 streams were read completely" in view
     assert "the role of the key&#x27;s user" in everything and "the role of" not in view
     (wikis,) = re.findall(r"<tr><td>SHOP</td><td>wikis</td>.*?</tr>", view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -162,7 +162,8 @@ def _flow(ask: Ask, schema: str, today: date, views: Views, everything: View) ->
         for project, status, color in ask(f"SELECT project_id, status_id, color FROM {schema}.stg_backlog__statuses")
     }
     first = today - timedelta(days=DAYS)
-    found: dict[tuple[int, str], Status] = {}
+    found: dict[tuple[int, int | str], Status] = {}
+    names: dict[tuple[int, int | str], Counter[str]] = defaultdict(Counter)
     for project, day, status, name, order, issues in ask(
         f"SELECT project_id, day, status_id, status, display_order, issues FROM {schema}.flow "
         f"WHERE day >= DATE '{first}'"
@@ -171,15 +172,18 @@ def _flow(ask: Ask, schema: str, today: date, views: Views, everything: View) ->
         for owner in (int(project), 0):
             if owner and owner not in views:
                 continue
-            key = owner, str(name)
+            # In all projects together a built-in status is one, whatever some call it, and a custom one is its name.
+            key = owner, number if number and (owner or number <= CLOSED) else str(name)
             if key not in found:
                 # Closed at the bottom, then against the workflow; what is gone from it next to closed.
                 place = (0, 0) if number == CLOSED else (1, -int(order or 0))
                 found[key] = Status(str(name), colors.get((int(project), number)) or "#9aa0a6", place)
             found[key].by_day[day] += int(issues)
-    for (owner, _), each in found.items():
+            names[key][str(name)] += 1
+    for key, each in found.items():
+        each.name = names[key].most_common(1)[0][0]
         if any(each.by_day.values()):
-            (views[owner] if owner else everything).statuses.append(each)
+            (views[key[0]] if key[0] else everything).statuses.append(each)
     for view in (*views.values(), everything):
         view.statuses.sort(key=lambda each: (each.order, each.name))
 
