@@ -26,6 +26,9 @@ from integration_tests.warehouse import (
     lives_beside_a_table_of_somebody_else,
     needs,
 )
+from source_backlog.api import limits
+from source_backlog.api.limits import RateLimits
+from source_backlog.cores import allowed_cores
 from source_backlog.sync import main
 
 needs("dlt", "dlt (the extra `duckdb`) is not installed")
@@ -170,6 +173,43 @@ def test_states_of_long_ago_are_removed(file: Path, emulator: Emulator, tmp_path
     assert held == [("backlog", 10, latest), ("other", 1, "1000000011")]
     output, _ = command.run()
     assert " 0 new or changed" in output
+
+
+@pytest.mark.skipif(len(allowed_cores()) < 2, reason="there is one core, or the system does not tell")
+def test_one_core_reads_and_all_of_them_write(
+    file: Path, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from source_backlog.sync.loading import Warehouse
+
+    reading: set[frozenset[int]] = set()
+    writing: set[frozenset[int]] = set()
+    requested: set[str] = set()
+
+    def noting(cores: set[frozenset[int]], done: Any) -> Any:
+        def noted(*given: Any, **options: Any) -> Any:
+            cores.add(allowed_cores())
+            return done(*given, **options)
+
+        return noted
+
+    class Comments(RateLimits):
+        def acquire(self, url: str, at_once: bool = False) -> None:
+            super().acquire(url, at_once)
+            if "/comments" in url:
+                requested.add(url)
+                reading.add(allowed_cores())
+
+    monkeypatch.setattr(limits, "RateLimits", Comments)
+    monkeypatch.setattr(Warehouse, "write", noting(writing, Warehouse.write))
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(emulator.config(num_workers=4)), encoding="utf-8")
+    with in_this_process():
+        before = allowed_cores()
+        assert main(["--config", str(config), "--to", f"duckdb:///{file}", "--streams", "issue_comments"]) == 0
+        assert allowed_cores() == before
+    assert len(requested) > 5
+    ((one,),) = reading
+    assert one in before and writing == {before}
 
 
 def test_a_plan_is_within_a_tenth_of_what_the_command_then_sends(

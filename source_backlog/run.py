@@ -21,6 +21,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.config import check_config, mask_secrets, unknown_options
+from source_backlog.cores import allowed_cores, on_cores, one_of
 from source_backlog.disk import MAKE_ROOM, is_of_the_disk, room_in_temporary_folder
 from source_backlog.output import CLOSED_PIPE, speak_utf8
 from source_backlog.source import SourceBacklog
@@ -141,7 +142,8 @@ def _run(args: list[str]) -> None:
     state = _read("state", getattr(parsed, "state", None), SourceBacklog.read_state)
     source = SourceBacklog(catalog, config, state, config_path=getattr(parsed, "config", None))
     # Closed in any case: the CDK keeps the config in a folder while the command runs.
-    with contextlib.closing(cast(Generator[str, None, None], Entrypoint(source).run(parsed))) as messages, PRINT_BUFFER:
+    run = contextlib.closing(cast(Generator[str, None, None], Entrypoint(source).run(parsed)))
+    with on_cores(one_of(allowed_cores())), run as messages, PRINT_BUFFER:
         for message in messages:
             # One write per line: other threads write too.
             print(f"{message}\n", end="")

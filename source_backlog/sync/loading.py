@@ -16,6 +16,7 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from source_backlog.changes.projects import entries_of
+from source_backlog.cores import allowed_cores, on_cores, one_of
 from source_backlog.dlt import RAW_ID, Batch, Reading, Spool, Table, completed
 from source_backlog.embedded import Connector, Failure
 from source_backlog.left_out import listed
@@ -250,8 +251,12 @@ class Sync:
                     f"in them; --full-refresh --streams {name} reads them all."
                 )
         reading = Reading(self._connector, list(self._tables.values()), known, folder, self._heard)
-        for batch in reading.batches(CHECKPOINT_SECONDS):
-            self._load(batch, identity)
+        everywhere = allowed_cores()
+        with on_cores(one_of(everywhere)):
+            for batch in reading.batches(CHECKPOINT_SECONDS):
+                # Databases make use of all.
+                with on_cores(everywhere):
+                    self._load(batch, identity)
         failed = {failure.stream for failure in self._connector.failures}
         missing = self._tables.keys() - reading.complete - failed
         if missing and not failed:
