@@ -113,9 +113,18 @@ class Bench:
         command: Sequence[str] = (),
         **options: Any,
     ) -> tuple[Cost, Path]:
-        """One sync of the connector, and the file with its output."""
+        """One sync of the connector, and the file with its output.
+
+        With four workers, if it says nothing else: with one, most of the time is the second between two searches.
+        """
         output = self.path("out")
-        arguments = ["read", "--config", self.config(emulator, **options), "--catalog", self.catalog(streams)]
+        arguments = [
+            "read",
+            "--config",
+            self.config(emulator, **{"num_workers": 4, **options}),
+            "--catalog",
+            self.catalog(streams),
+        ]
         arguments += ["--state", state] if state else []
         cost = run([*(command or CONNECTOR), *arguments], output, emulator)
         return replace(cost, records=count(output, "RECORD")), output

@@ -40,7 +40,7 @@ OPEN_ISSUES = """
         count(*) AS open_issues,
         count(*) FILTER (WHERE duedate < (SELECT CAST(max(updated) AS DATE) FROM issues)) AS overdue
     FROM issues
-    WHERE json_extract_string(status, '$.id') <> '4'
+    WHERE coalesce(json_extract_string(status, '$.id'), '') <> '4'
         AND CAST(id AS VARCHAR) NOT IN (SELECT entityid FROM deletions WHERE entity = 'issue')
     GROUP BY ALL
     ORDER BY project, open_issues DESC, assignee

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 import shutil
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
@@ -92,9 +93,10 @@ class Built:
         shutil.copy(PACKAGE / "profiles.yml", project)
         (project / "packages.yml").write_text(f"packages:\n  - local: {PACKAGE}\n", encoding="utf-8")
         shown = ", ".join(f"'{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}'" for moment in self.moments)
+        (project / "models" / "example.sql").write_text(self.example(), encoding="utf-8")
         environment = {"BACKLOG_DUCKDB": str(self.file)}
         tables.dbt(project, folder, "deps", **environment)
-        arguments = ("build", "--select", "+as_of", "--vars", f"{{moments: [{shown}]}}")
+        arguments = ("build", "--select", "+as_of", "example", "--vars", f"{{moments: [{shown}]}}")
         tables.dbt(project, folder, *arguments, **environment)
         with duckdb.connect(str(self.file)) as connection:
             self.intervals: dict[tuple[int, str], list[Interval]] = defaultdict(list)
@@ -108,12 +110,22 @@ class Built:
             ).fetchall():
                 self.intervals[row[0], row[1]].append(Interval(*row))
             columns = ", ".join(AS_OF)
+            self.open = connection.execute("SELECT project_id, open_issues, hours FROM analytics.example").fetchall()
             self.then = {
                 (moment, issue): values
                 for moment, issue, *values in connection.execute(
                     f"SELECT epoch(moment)::BIGINT, issue_id, {columns} FROM analytics.as_of"
                 ).fetchall()
             }
+
+    def example(self) -> str:
+        """The SQL of the package's README, for a moment of the histories: an early one, with statuses that no table knows."""
+        under = (PACKAGE / "README.md").read_text(encoding="utf-8").split("### An issue as it was")[1]
+        (sql,) = re.findall(r"```sql\n(.*?)```", under.split("###")[0], re.S)
+        shown = f"{datetime.fromtimestamp(self.moments[1], UTC):%Y-%m-%d %H:%M:%S}"
+        moved, number = re.subn(r"timestamp '[^']*'", f"timestamp '{shown}'", sql)
+        assert number == 1
+        return moved
 
     def at(self, issue: int, field: str, moment: int) -> Interval | None:
         """The interval that holds a moment."""
@@ -202,6 +214,20 @@ def test_issue_as_of_is_the_history_at_the_moment(built: Built) -> None:
                 assert str(found) == expected, (issue, field, moment, found, row)
             compared += 1
     assert compared > 1_000 * HISTORIES
+
+
+def test_the_example_counts_what_was_open(built: Built) -> None:
+    expected: dict[int, list[float]] = {}
+    unknown = 0
+    for (moment, _), values in built.then.items():
+        row = dict(zip(AS_OF, values, strict=True))
+        unknown += moment == built.moments[1] and row["status_id"] is None
+        if moment == built.moments[1] and row["status_id"] != 4:
+            sums = expected.setdefault(row["project_id"], [0, 0])
+            sums[0] += 1
+            sums[1] += row["estimated_hours"] or 0
+    assert {project: [number, float(hours or 0)] for project, number, hours in built.open} == expected
+    assert len(expected) > HISTORIES / 10 and unknown
 
 
 def test_intervals_follow_each_other_from_the_creation_on(built: Built) -> None:
