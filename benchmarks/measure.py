@@ -42,6 +42,18 @@ def best(costs: Sequence[Cost]) -> Cost:
     )
 
 
+def added_up(costs: Sequence[Cost]) -> Cost:
+    """Several runs as one."""
+    return Cost(
+        wall=sum(cost.wall for cost in costs),
+        cpu=sum(cost.cpu for cost in costs),
+        memory=max(cost.memory for cost in costs),
+        records=sum(cost.records for cost in costs),
+        requests=sum(cost.requests for cost in costs),
+        refused=sum(cost.refused for cost in costs),
+    )
+
+
 class EmulatorProcess:
     """The emulated space in a process of its own: `with EmulatorProcess("--issues", "2000") as emulator`."""
 

@@ -28,7 +28,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import ROOT, Cost, EmulatorProcess, best, count, messages, run
+from benchmarks.measure import ROOT, Cost, EmulatorProcess, added_up, best, count, messages, run
 from source_backlog.plan import Pace, Requests
 
 DLT = "dlt==1.31.0"
@@ -49,11 +49,6 @@ DERIVED = [
     "issue_comment_notifications",
     "issue_comment_stars",
 ]
-# The connector as it would be if each stream requested what it reads.
-UNSHARED = (
-    "from source_backlog.space import Space; Space.has_several_readers = lambda self, path: False; "
-    "from source_backlog.run import run; run()"
-)
 
 
 class Bench:
@@ -110,7 +105,6 @@ class Bench:
         emulator: EmulatorProcess,
         streams: Sequence[str],
         state: Path | None = None,
-        command: Sequence[str] = (),
         **options: Any,
     ) -> tuple[Cost, Path]:
         """One sync of the connector, and the file with its output.
@@ -126,7 +120,7 @@ class Bench:
             self.catalog(streams),
         ]
         arguments += ["--state", state] if state else []
-        cost = run([*(command or CONNECTOR), *arguments], output, emulator)
+        cost = run([*CONNECTOR, *arguments], output, emulator)
         return replace(cost, records=count(output, "RECORD")), output
 
     def state(self, output: Path) -> Path:
@@ -281,12 +275,13 @@ def lower_bound(bench: Bench) -> None:
 def derived(bench: Bench) -> None:
     """What the streams cost whose rows lie inside issues and comments."""
     issues = 300 if bench.quick else 3_000
-    unshared = [sys.executable, "-c", UNSHARED]
     with EmulatorProcess("--issues", str(issues), "--projects", "10") as emulator:
         programs: dict[str, Callable[[], Cost]] = {
             "issues and issue_comments": lambda: bench.connector(emulator, SOURCES)[0],
             "… and the 10 derived streams": lambda: bench.connector(emulator, SOURCES + DERIVED)[0],
-            "… and each requests for itself": lambda: bench.connector(emulator, SOURCES + DERIVED, None, unshared)[0],
+            "… and each in a sync of its own": lambda: added_up(
+                [bench.connector(emulator, [stream])[0] for stream in SOURCES + DERIVED]
+            ),
         }
         costs: dict[str, list[Cost]] = defaultdict(list)
         for _ in range(bench.rounds):

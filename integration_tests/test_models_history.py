@@ -119,7 +119,7 @@ class Built:
             }
 
     def example(self) -> str:
-        """The SQL of the package's README, for a moment of the histories: an early one, with statuses that no table knows."""
+        """The SQL of the package's README, for an early moment, with statuses that no table knows."""
         under = (PACKAGE / "README.md").read_text(encoding="utf-8").split("### An issue as it was")[1]
         (sql,) = re.findall(r"```sql\n(.*?)```", under.split("###")[0], re.S)
         shown = f"{datetime.fromtimestamp(self.moments[1], UTC):%Y-%m-%d %H:%M:%S}"
