@@ -33,6 +33,10 @@ def rows(file: Path, sql: str) -> list[tuple[Any, ...]]:
 def test_few_tables_old_columns_and_other_names(tmp_path: Path) -> None:
     lives = Lives(3, seed=5)
     few = {stream: lives.tables[stream] for stream in ("issues", "issue_changelogs", "projects", "statuses")}
+    # A row without a status: nobody's, and never changed.
+    told = {row["issueId"] for row in few["issue_changelogs"].values() if row["field"] in ("status", "assigner")}
+    bare = next(row for row in few["issues"].values() if row["id"] not in told and not row["assignee"])
+    bare["status"] = None
     file = tmp_path / "space.duckdb"
     # Dates as time stamps, as they were; time stamps with a time zone, as other loaders make them.
     tables.to_duckdb(
@@ -66,6 +70,14 @@ def test_few_tables_old_columns_and_other_names(tmp_path: Path) -> None:
     assert [
         (i, str(due or ""), str(start or ""), f"{at:%Y-%m-%dT%H:%M:%SZ}") for i, due, start, at in found
     ] == expected
+    of_nobody = Counter(
+        row["projectId"]
+        for row in few["issues"].values()
+        if not row["assignee"] and (row is bare or row["status"]["id"] != 4)
+    )
+    sql = "SELECT project_id, open_issues_of_nobody FROM analytics.project_enhanced WHERE open_issues_of_nobody > 0"
+    assert dict(rows(file, sql)) == of_nobody
+    assert rows(file, f"SELECT is_closed FROM analytics.issue_enhanced WHERE issue_id = {bare['id']}") == [(False,)]
     # By the column that was named: the other one is of now in both tables.
     selected = ("--select", "source:backlog.issues", "source:backlog.projects")
     fresh = tables.dbt(

@@ -29,7 +29,7 @@ select
     projects.project_key,
     projects.project,
     coalesce(projects.is_archived, false) as project_is_archived,
-    now_.status_id = 4 as is_closed,
+    coalesce(now_.status_id = 4, false) as is_closed,
     case
         when now_.due_date < as_of.as_of_day and (now_.status_id <> 4 or now_.status_id is null)
             then {{ backlog.days_between('now_.due_date', 'as_of.as_of_day') }}

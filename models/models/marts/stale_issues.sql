@@ -14,5 +14,5 @@ select
     {{ backlog.days_between(backlog.local_date('issues.last_activity_at'), 'as_of.as_of_day') }} as days_without_activity
 from {{ ref('issue_enhanced') }} as issues
 cross join {{ ref('stg_backlog__as_of') }} as as_of
-where not coalesce(issues.is_closed, false)
+where not issues.is_closed
     and {{ backlog.days_between(backlog.local_date('issues.last_activity_at'), 'as_of.as_of_day') }} >= {{ var('backlog_stale_days', 30) }}

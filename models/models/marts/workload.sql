@@ -7,7 +7,7 @@ with due as (
         count(*) as issues_due,
         {{ backlog.exact_sum('case when estimated_hours > coalesce(actual_hours, 0) then estimated_hours - coalesce(actual_hours, 0) else 0 end') }} as hours_due
     from {{ ref('issue_enhanced') }}
-    where assignee_id is not null and due_date is not null and not coalesce(is_closed, false)
+    where assignee_id is not null and due_date is not null and not is_closed
     group by 1, 2
 ),
 
