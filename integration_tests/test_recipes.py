@@ -244,6 +244,35 @@ for key in sys.argv[2:]:
     }
 
 
+def test_a_table_that_dlt_is_told_to_replace_is_read_from_its_beginning(emulator: Emulator, tmp_path: Path) -> None:
+    """Else it would hold what is new since the last run, and nothing else."""
+    program = """
+import json
+import sys
+import dlt
+from source_backlog.dlt import backlog
+
+pipeline = dlt.pipeline("backlog", destination=dlt.destinations.duckdb("held.duckdb"), dataset_name="data")
+few = backlog(domain=sys.argv[1], api_key=sys.argv[2], streams=["issues", "users"]).add_limit(1)
+pipeline.run(few.with_resources("users"))
+for options in ({}, {}, {"write_disposition": "replace"}, {"refresh": "drop_resources"}, {"refresh": "drop_data"}):
+    source = backlog(domain=sys.argv[1], api_key=sys.argv[2], streams=["issues", "issue_comments", "users"])
+    pipeline.run(source.with_resources("issues", "issue_comments"), **options)
+    with pipeline.sql_client() as client:
+        tables = ("issues", "issue_comments", "users")
+        print("HELD", json.dumps([client.execute_sql(f"SELECT count(*) FROM {name}")[0][0] for name in tables]))
+"""
+    environment = {"RUNTIME__DLTHUB_TELEMETRY": "false", "DLT_DATA_DIR": str(tmp_path / "dlt")}
+    emulator.clear_requests()
+    output = run(
+        [sys.executable, "-c", program, emulator.config()["domain"], emulator.api_key()], tmp_path, **environment
+    )
+    held = [json.loads(line.removeprefix("HELD ")) for line in output.splitlines() if line.startswith("HELD ")]
+    assert held == [[len(emulator.truth(name)) for name in ("issues", "issue_comments", "users")]] * 5
+    windows = [bool(request.value("updatedSince")) for request in sent(emulator, "issues")]
+    assert set(windows) == {False, True}, "only the second run goes on from the one before"
+
+
 def test_from_python_with_pyairbyte(emulator: Emulator, tmp_path: Path) -> None:
     needs("airbyte", "PyAirbyte is not installed")
     (tmp_path / "secrets").mkdir()

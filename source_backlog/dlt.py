@@ -37,6 +37,8 @@ from source_backlog.values import TOMBSTONE, as_text
 
 LOGGER = logging.getLogger("airbyte.source_backlog")
 
+# Of the state of a resource.
+STATE = "state"
 RAW_ID, EXTRACTED_AT = "_airbyte_raw_id", "_airbyte_extracted_at"
 # What is held in memory of a table before it goes to the disk: rows, and bytes of them as JSON.
 ROWS, BYTES = 5_000, 4 * 1024 * 1024
@@ -208,6 +210,8 @@ class Spool:
         nested = [name for name, kind in self.table.kinds.items() if kind is JSON]
         for table in self.tables():
             rows = table.to_pylist()
+            if not rows and self.ids:
+                continue
             for row in rows:
                 row.update({name: json.loads(row[name]) for name in nested if row[name] is not None})
             yield rows
@@ -388,11 +392,13 @@ class _Once:
         self._batch = Batch()
 
     def rows(self, name: str) -> Iterator[Any]:
-        states = dlt.current.source_state().setdefault("streams", {})
+        # Where dlt has the state of a resource, and loses it when its table is to be replaced or dropped.
+        saved = dlt.current.source_state().get("resources", {})
+        states = {stream: saved[stream][STATE] for stream in saved if STATE in saved[stream]}
         with self._lock:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="backlog-")
-                reading = Reading(self._connector, self._tables, dict(states), Path(self._folder.name))
+                reading = Reading(self._connector, self._tables, states, Path(self._folder.name))
                 (self._batch,) = reading.batches()
                 if not reading.complete - {COVERAGE}:
                     _raise(self._connector.failures)
@@ -402,7 +408,7 @@ class _Once:
         if spool is not None:
             yield from spool.rows()
         if name in self._batch.states:
-            states[name] = self._batch.states[name]
+            dlt.current.resource_state(name)[STATE] = self._batch.states[name]
 
 
 def completed(message: AirbyteMessage) -> str | None:
