@@ -45,6 +45,9 @@ def test_few_tables_old_columns_and_other_names(tmp_path: Path) -> None:
     )  # fmt: skip
     with duckdb.connect(str(file)) as connection:
         connection.execute("ALTER TABLE raw_backlog.issues RENAME TO tickets")
+        # As dlt makes it.
+        loaded = "SELECT '1' AS load_id, now() - INTERVAL 2 DAY AS inserted_at"
+        connection.execute(f"CREATE TABLE raw_backlog._dlt_loads AS {loaded}")
         for table, days in (("tickets", 2), ("projects", 0)):
             loaded = f"CAST(now() AS TIMESTAMP) - INTERVAL {days} DAY AS loaded_at"
             connection.execute(
@@ -79,11 +82,11 @@ def test_few_tables_old_columns_and_other_names(tmp_path: Path) -> None:
     assert dict(rows(file, sql)) == of_nobody
     assert rows(file, f"SELECT is_closed FROM analytics.issue_enhanced WHERE issue_id = {bare['id']}") == [(False,)]
     # By the column that was named: the other one is of now in both tables.
-    selected = ("--select", "source:backlog.issues", "source:backlog.projects")
+    selected = ("--select", "source:backlog.issues", "source:backlog.projects", "source:backlog.loads")
     fresh = tables.dbt(
         PACKAGE, tmp_path, "source", "freshness", *selected, "--vars", settings, BACKLOG_DUCKDB=str(file)
     )
-    assert (fresh["issues"], fresh["projects"]) == ("warn", "pass")
+    assert (fresh["issues"], fresh["projects"], fresh["loads"]) == ("warn", "pass", "warn")
 
 
 class Case:
