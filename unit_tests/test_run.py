@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from source_backlog import run as module
+from source_backlog.cores import allowed_cores
 
 ROOT = Path(__file__).parents[1]
 SECRET = "kEy-that-nobody-may-see"
@@ -74,6 +76,21 @@ def assert_one_clean_error(outcome: Outcome, part: str) -> None:
     shown = json.dumps([message for message in outcome.messages if message["type"] != "TRACE"]) + outcome.err
     assert "Traceback" not in shown
     assert SECRET not in outcome.out + outcome.err
+
+
+@pytest.mark.skipif(len(allowed_cores()) < 2, reason="there is one core, or the system does not tell")
+def test_a_command_runs_on_one_core(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[frozenset[int]] = []
+
+    def noting(self: Any, parsed: Any) -> Iterator[str]:
+        found.append(allowed_cores())
+        yield "{}"
+
+    monkeypatch.setattr(module.Entrypoint, "run", noting)
+    before = allowed_cores()
+    assert command("spec").code == 0
+    (cores,) = found
+    assert len(cores) == 1 and cores < before == allowed_cores()
 
 
 def test_without_a_command_it_prints_its_usage(command: Any) -> None:
