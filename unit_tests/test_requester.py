@@ -1,5 +1,6 @@
 """`BacklogRequester` over the real HTTP client: where the key goes, what is followed, how a failure ends."""
 
+import ast
 import itertools
 import json
 import logging
@@ -8,12 +9,15 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.interpolation import jinja
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
+from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_backlog.api.client import HOPELESS_AFTER, MOST_RENEWALS, Attempt, Step, step_after
@@ -319,6 +323,27 @@ def test_at_most_num_workers_requests_are_under_way(
         thread.join(5)
     assert len(peaks) == 6
     assert max(peaks) == space.num_workers == 2
+
+
+@pytest.mark.parametrize("path", ["projects/{{ stream_partition['projectId'] }}/statuses", "projects/7/statuses"])
+def test_no_path_is_parsed(
+    config: dict[str, Any], space: Space, requester: BacklogRequester, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Threads that parse at the same time fail now and then: https://github.com/python/cpython/issues/106905."""
+    looked_at: list[str] = []
+
+    def literal_eval(text: str) -> Any:
+        looked_at.append(text)
+        return ast.literal_eval(text)
+
+    monkeypatch.setattr(jinja, "ast", SimpleNamespace(literal_eval=literal_eval))
+    asking = replace(requester, path=path, parameters={})
+    partition = StreamSlice(partition={"projectId": 7}, cursor_slice={})
+    assert asking.get_path(stream_slice=partition) == "projects/7/statuses"
+    (text,) = looked_at
+    ast.parse("projects/7/statuses", mode="eval")
+    with pytest.raises(SyntaxError):
+        ast.parse(text, mode="eval")
 
 
 def test_a_requester_needs_a_space(config: dict[str, Any]) -> None:

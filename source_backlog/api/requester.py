@@ -27,6 +27,11 @@ class BacklogRequester(HttpRequester):
     api_budget: Space | None = None  # type: ignore[assignment]
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        # The CDK takes the slash away again, once it has looked whether the path is an expression of Python. With it,
+        # none is: of two threads that parse one at a time, one fails now and then
+        # (https://github.com/python/cpython/issues/106905).
+        if isinstance(self.path, str):
+            self.path = f"/{self.path}"
         super().__post_init__(parameters)
         space = self.api_budget
         if space is None:
